@@ -1,0 +1,99 @@
+"""The `wm` command: one subcommand a task, each typed by the frozen dataclass of its own module.
+
+Only the module of the chosen subcommand is imported, so that `wm --help` answers at once and `wm info` needs neither
+PyTorch nor a running ROS graph.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+ERROR_NAMES = ("SimError", "ModelError", "PlannerError", "TrainingError", "WmRosError", "BringupError")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: where its configuration and its function live, and what it does in one line."""
+
+    module: str
+    config: str
+    function: str
+    help: str
+
+
+COMMANDS = {
+    "drive": Command("wm_bringup.drive", "DriveConfig", "drive", "Start the whole stack, drive, write a report."),
+    "collect": Command("wm_training.collect", "CollectConfig", "collect", "Record training bags in the simulator."),
+    "info": Command("wm_training.bags.info", "InfoConfig", "info", "List the topics, counts, rates, drops of a bag."),
+    "train": Command("wm_training.train", "TrainConfig", "train", "Train a world model on bags."),
+    "eval": Command("wm_training.evaluate", "EvalConfig", "run", "Drive many scenarios in process and score them."),
+    "export": Command("wm_training.export", "ExportConfig", "export", "Turn a checkpoint into a model folder."),
+    "doctor": Command("wm_bringup.doctor", "DoctorConfig", "doctor", "Check the installation; say what to do."),
+}
+
+
+def usage() -> str:
+    """What `wm --help` prints."""
+    lines = ["usage: wm COMMAND [options]", "", "commands:"]
+    lines += [f"  {name:<9}{command.help}" for name, command in COMMANDS.items()]
+    return "\n".join([*lines, "", "`wm COMMAND --help` lists a command's options."])
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one subcommand; the exit status: 0 done, 1 failed with a sentence, 2 bad usage, 130 interrupted."""
+    words = list(sys.argv[1:] if args is None else args)
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if words else 2
+    name, *rest = words
+    if name not in COMMANDS:
+        return _fail(f"unknown command {name!r}: wm knows {', '.join(COMMANDS)}.")
+    try:
+        return run(name, rest)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ModuleNotFoundError as error:
+        return _fail(f"wm {name} needs the Python module {error.name}, which is not installed: run `make setup`.")
+    except RuntimeError as error:
+        if not _is_ours(error):
+            raise
+        return _fail(str(error))
+
+
+def run(name: str, args: Sequence[str]) -> int:
+    """Parse the options of one subcommand and call its function."""
+    command = COMMANDS[name]
+    module = importlib.import_module(command.module)
+    import tyro
+
+    config: Any = tyro.cli(getattr(module, command.config), prog=f"wm {name}", description=command.help, args=args)
+    function: Callable[[Any], Any] = getattr(module, command.function)
+    status = function(config)
+    return status if isinstance(status, int) and not isinstance(status, bool) else 0
+
+
+def _is_ours(error: BaseException) -> bool:
+    """An error class of one of our packages, by name: importing them all to ask would cost seconds."""
+    return any(
+        kind.__name__ in ERROR_NAMES and kind.__module__.split(".")[0].startswith("wm_") for kind in type(error).__mro__
+    )
+
+
+def _fail(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return EXIT_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Who drives in an evaluation: the reference drivers, and the planner inside a world model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from wm_training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from wm_sim.world import Frame, World
+
+DRIVERS = ("expert", "idm", "constant", "random")
+
+
+class DrivingAgent(Protocol):
+    """Anything that drives: told of the world once, then asked once a model step."""
+
+    def reset(self, world: World) -> None: ...
+    def act(self, frame: Frame) -> np.ndarray: ...
+
+
+def make_agent(name: str, seed: int) -> DrivingAgent:
+    """A fresh agent for one drive, so that drives do not depend on each other."""
+    if name in DRIVERS:
+        from wm_sim.drivers import make_driver
+
+        return make_driver(name, seed)
+    return _ModelAgent(model_path(name), seed)
+
+
+def model_path(agent: str) -> Path:
+    """The model folder that `model` or `model:PATH` stands for."""
+    _, _, given = agent.partition(":")
+    if given:
+        return Path(given)
+    for root in (Path.cwd(), *Path(__file__).resolve().parents):
+        if (root / "models" / "default" / "config.yaml").is_file():
+            return root / "models" / "default"
+    raise TrainingError(
+        "the shipped model is not here: no folder models/default above this directory or the installation. "
+        "Name one with --agent model:PATH."
+    )
+
+
+class _ModelAgent:
+    """The in-process agent of the planner, one per drive, on an engine shared within the process."""
+
+    def __init__(self, path: Path, seed: int) -> None:
+        from wm_planner.agent import Agent, AgentConfig
+
+        self._agent = Agent(shared_engine(path), AgentConfig(seed=seed))
+
+    def reset(self, world: World) -> None:
+        self._world = world
+        self._agent.reset()
+
+    def act(self, frame: Frame) -> np.ndarray:
+        return self._agent.act(self._world.observation(frame))
+
+
+_ENGINES: dict[Path, Any] = {}  # one per process: loading checks and warms three graphs
+
+
+def shared_engine(path: Path) -> Any:
+    """The engine of a model folder, loaded once a process."""
+    if path not in _ENGINES:
+        from wm_dynamics.engines import load_engine
+
+        _ENGINES[path] = load_engine(path)
+    return _ENGINES[path]
+
+
+def blind(frame: Frame, blackout: str) -> Frame:
+    """The frame without its camera picture (black) or without its scan (nothing in range)."""
+    if blackout == "camera":
+        return replace(frame, camera=np.zeros_like(frame.camera))
+    if blackout == "scan":
+        from wm_sim.observation import SCAN_MAX_M
+
+        return replace(frame, scan=np.full_like(frame.scan, SCAN_MAX_M))
+    return frame
