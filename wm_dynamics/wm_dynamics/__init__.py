@@ -1,0 +1,1 @@
+"""Latent dynamics, prediction heads, model folders and the engines that run them."""

@@ -1,0 +1,137 @@
+"""Writing a model folder from a trained WorldModel, and building the WorldModel back from one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import warnings
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from wm_dynamics.errors import ModelError
+from wm_dynamics.graphs import PROPOSALS, DecodeGraph, EncodeGraph, ObserveGraph, ProposeGraph, ScoreGraph
+from wm_dynamics.rssm import RssmConfig
+from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_perception.model_folder import CONFIG_FILE, ModelConfig, file_sha256, read_model_config, verified_file
+from wm_sim.observation import CAMERA_SHAPE, SCAN_SIZE, STATE_SIZE
+
+WEIGHTS_FILE = "weights.safetensors"
+METRICS_FILE = "metrics.json"
+CHUNK = 64
+OPSET = 18
+
+
+def write_model_folder(
+    folder: Path | str,
+    model: WorldModel,
+    *,
+    training: dict[str, Any],
+    metrics: dict[str, Any],
+    disagreement_p95: float,
+    surprise_p999: float,
+) -> ModelConfig:
+    """Write weights, graphs, configuration and metrics; whole or not at all.
+
+    An existing model of the same name is replaced only once the new one is complete and its ONNX graphs agree
+    with PyTorch.
+    """
+    from wm_dynamics.parity import check_parity  # engines import this module
+
+    folder = Path(folder)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    model = model.eval()
+    save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, partial / WEIGHTS_FILE)
+    graphs = export_graphs(model, partial)
+    sizes = model.config.rssm
+    config = ModelConfig(
+        family="rssm",
+        model_id=hashlib.sha256((partial / WEIGHTS_FILE).read_bytes()).hexdigest()[:12],
+        embedding_size=sizes.embedding,
+        belief_size=sizes.belief,
+        horizon=model.config.horizon,
+        chunk=CHUNK,
+        proposals=PROPOSALS,
+        gamma=model.config.gamma,
+        disagreement_p95=disagreement_p95,
+        surprise_p999=surprise_p999,
+        sizes={k: v for k, v in asdict(sizes).items() if isinstance(v, int)},
+        training=training,
+        files={name: file_sha256(partial / name) for name in (WEIGHTS_FILE, *graphs)},
+    )
+    (partial / CONFIG_FILE).write_text(config.to_yaml())
+    (partial / METRICS_FILE).write_text(json.dumps(metrics, indent=1) + "\n")
+    check_parity(partial)
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return config
+
+
+def write_metrics(folder: Path | str, metrics: dict[str, Any]) -> None:
+    """Replace metrics.json of a model atomically."""
+    path = Path(folder) / METRICS_FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(metrics, indent=1) + "\n")
+    partial.rename(path)
+
+
+def export_graphs(model: WorldModel, folder: Path) -> list[str]:
+    """ONNX files of the five graphs; their names."""
+    sizes = model.config.rssm
+    belief, action = torch.zeros(sizes.belief), torch.zeros(2)
+    camera = torch.zeros(CAMERA_SHAPE, dtype=torch.uint8)
+    graphs: dict[str, tuple[nn.Module, dict[str, torch.Tensor], list[str]]] = {
+        "encode.onnx": (
+            EncodeGraph(model),
+            {"camera": camera, "scan": torch.zeros(SCAN_SIZE), "state": torch.zeros(STATE_SIZE)},
+            ["embedding"],
+        ),
+        "observe.onnx": (
+            ObserveGraph(model),
+            {"belief": belief, "action": action, "embedding": torch.zeros(sizes.embedding)},
+            ["posterior", "surprise"],
+        ),
+        "score.onnx": (
+            ScoreGraph(model),
+            {"belief": belief, "actions": torch.zeros(CHUNK, model.config.horizon, 2)},
+            ["ret", "collision", "off_road", "disagreement"],
+        ),
+        "propose.onnx": (ProposeGraph(model), {"belief": belief}, ["proposals"]),
+        "decode.onnx": (DecodeGraph(model), {"belief": belief}, ["decoded_camera", "decoded_state"]),
+    }
+    for name, (graph, inputs, outputs) in graphs.items():
+        with warnings.catch_warnings():
+            # The TorchScript exporter is deprecated but needs no further package and unrolls our loop as it is.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                graph.eval(), tuple(inputs.values()), str(folder / name), input_names=list(inputs),
+                output_names=outputs, opset_version=OPSET, dynamo=False,
+            )
+    return list(graphs)
+
+
+def load_world_model(folder: Path | str, config: ModelConfig | None = None) -> WorldModel:
+    """The PyTorch model of a folder, in evaluation mode."""
+    config = config or read_model_config(folder)
+    if config.family != "rssm":
+        raise ModelError(f"model {folder}: unknown family {config.family}; this version knows rssm.")
+    path = verified_file(folder, config, WEIGHTS_FILE)
+    model = WorldModel(
+        WorldModelConfig(rssm=replace(RssmConfig(), **config.sizes), horizon=config.horizon, gamma=config.gamma)
+    )
+    try:
+        model.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise ModelError(f"model {folder}: {WEIGHTS_FILE} does not fit its {CONFIG_FILE}. Export it again.") from error
+    return model.eval()

@@ -1,0 +1,1 @@
+"""Observation to embedding and back: preprocessing, encoder, decoder."""

@@ -1,0 +1,83 @@
+"""The observation of one moment, out of topics that arrive one by one. No ROS import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from wm_ros.joiner import StampJoiner
+from wm_sim.action import from_physical
+from wm_sim.observation import RouteTracker, state_vector
+
+
+@dataclass(frozen=True)
+class Status:
+    """The part of vehicle/status that an observation needs; SI units, left positive."""
+
+    speed: float
+    acceleration: float
+    yaw_rate: float
+    steering_angle: float
+    speed_limit: float
+    commanded_steering_angle: float
+    commanded_acceleration: float
+    ready: bool  # the vehicle stands at the start of an episode and waits for a first command
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Everything that the encoder needs, of one stamp."""
+
+    stamp_ns: int
+    camera: NDArray[np.uint8]  # [H, W, 3]
+    scan: NDArray[np.float32]  # [72], m
+    state: NDArray[np.float32]  # [15]
+
+
+class Frames:
+    """Joins camera, scan, odometry and status by equal stamp, and knows which route each moment belongs to.
+
+    A new episode's route travels on another topic than its frames and may arrive after the first of them. A standing
+    vehicle (`ready`) that was seen moving before must therefore wait for a route younger than its last move.
+    """
+
+    def __init__(self) -> None:
+        self._joiner = StampJoiner("camera", "scan", "odom", "status")
+        self._route: RouteTracker | None = None
+        self._route_ns = -1
+        self._moving_ns = -1  # last moment seen with the vehicle under way
+        self._held: tuple[int, dict] | None = None
+
+    def route(self, stamp_ns: int, route_xy: NDArray[np.float64]) -> Moment | None:
+        """A route arrived; the moment that was waiting for it, if any."""
+        if stamp_ns != self._route_ns:
+            self._route, self._route_ns = RouteTracker(route_xy), stamp_ns
+        if self._held is None:
+            return None
+        held, self._held = self._held, None
+        return self._moment(*held)
+
+    def add(self, name: str, stamp_ns: int, value: object) -> Moment | None:
+        """One of camera u8[H,W,3], scan f32[72], odom (x, y, yaw), status arrived; the moment once it is complete."""
+        parts = self._joiner.add(name, stamp_ns, value)
+        return None if parts is None else self._moment(stamp_ns, parts)
+
+    def _moment(self, stamp_ns: int, parts: dict) -> Moment | None:
+        status: Status = parts["status"]
+        if self._route is None or (status.ready and self._route_ns <= self._moving_ns):
+            self._held = (stamp_ns, parts)
+            return None
+        if not status.ready:
+            self._moving_ns = stamp_ns
+        x, y, yaw = parts["odom"]
+        state = state_vector(
+            status.speed,
+            status.acceleration,
+            status.yaw_rate,
+            status.steering_angle,
+            from_physical(status.commanded_steering_angle, status.commanded_acceleration),
+            status.speed_limit,
+            self._route.ahead(x, y, yaw),
+        )
+        return Moment(stamp_ns, parts["camera"], parts["scan"], state)
