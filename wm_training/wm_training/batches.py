@@ -1,0 +1,106 @@
+"""Windows of recorded drives for the trainer, drawn without state so that training resumes exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_dynamics.heads import LABEL_NAMES
+from wm_training.errors import TrainingError
+from wm_training.sequences import Sequences
+
+RISK_STEPS = 8  # a frame is risky when the accident comes within so many steps of 0.1 s
+HARDEST_BRAKING_MPS2 = 6.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows of T frames; float32 unless said. Frames past the end of an episode repeat its last and are invalid."""
+
+    camera: Tensor  # uint8 [B, T, 64, 64, 3]
+    scan: Tensor  # [B, T, 72]
+    state: Tensor  # [B, T, 15]
+    action: Tensor  # [B, T, 2] decided at the frame
+    reward: Tensor  # [B, T] earned by arriving at the frame
+    alive: Tensor  # [B, T] 0 at a frame that is a collision or off the road
+    collision_risk: Tensor  # [B, T]
+    off_road_risk: Tensor  # [B, T]
+    labels: Tensor  # [B, T, 5] in the units of LABEL_NAMES
+    valid: Tensor  # [B, T]
+
+    def select_times(self, windows: list[slice]) -> Batch:
+        """The same fields at several stretches of time, stacked along B; without the pictures, which nobody imagines."""
+        rest = {f.name: torch.cat([getattr(self, f.name)[:, w] for w in windows]) for f in fields(self)[1:]}
+        return Batch(camera=self.camera[:, :0], **rest)
+
+
+class BatchSource:
+    """Draws windows from sequences; the windows of a step depend on the seed and the step alone."""
+
+    def __init__(self, sequences: Sequences, episodes: np.ndarray, length: int, seed: int) -> None:
+        """episodes: indices of the episodes to draw from. length: frames of a window."""
+        self.sequences, self.length, self.seed = sequences, length, seed
+        self._alive = ~(np.asarray(sequences.collided) | np.asarray(sequences.off_road))
+        self._collision_risk = collision_risk(sequences)
+        self._off_road_risk = happens_soon(np.asarray(sequences.off_road), sequences.episode_start)
+        self._labels = np.stack([np.asarray(getattr(sequences, name)) for name in LABEL_NAMES], axis=-1)
+        begin, end = sequences.episode_start[:-1][episodes], sequences.episode_start[1:][episodes]
+        if not len(begin):
+            raise TrainingError("no episode to train on: record more with wm collect.")
+        self._begin, self._end = begin, end
+        # Every frame is equally likely to be drawn as the start of a window.
+        self._share = np.cumsum(end - begin) / (end - begin).sum()
+
+    def draw(self, step: int, count: int) -> Batch:
+        """`count` windows for training step `step`."""
+        rng = np.random.default_rng((self.seed, step))
+        episode = np.searchsorted(self._share, rng.random(count), side="right").clip(max=len(self._begin) - 1)
+        begin, end = self._begin[episode], self._end[episode]
+        start = begin + (rng.random(count) * (end - begin)).astype(np.int64)
+        # A start near the end moves back, so that how a drive ends is seen often.
+        start = np.maximum(np.minimum(start, end - self.length), begin)
+        return self.windows(start, end)
+
+    def windows(self, start: np.ndarray, end: np.ndarray) -> Batch:
+        """Windows that begin at frames `start` [B] and are valid before frames `end` [B]."""
+        index = start[:, None] + np.arange(self.length)  # [B, T]
+        valid = index < end[:, None]
+        index = np.minimum(index, end[:, None] - 1)
+        sequences = self.sequences
+        return Batch(
+            camera=torch.from_numpy(np.asarray(sequences.camera[index])),
+            scan=_floats(sequences.scan, index),
+            state=_floats(sequences.state, index),
+            action=_floats(sequences.action, index),
+            reward=_floats(sequences.reward, index),
+            alive=_floats(self._alive, index),
+            collision_risk=_floats(self._collision_risk, index),
+            off_road_risk=_floats(self._off_road_risk, index),
+            labels=_floats(self._labels, index),
+            valid=torch.from_numpy(valid.astype(np.float32)),
+        )
+
+
+def collision_risk(sequences: Sequences) -> np.ndarray:
+    """bool [T]: a collision follows within RISK_STEPS, or full braking could no longer prevent it."""
+    gap = np.maximum(np.asarray(sequences.gap_ahead), 0.1)
+    closing = np.maximum(np.asarray(sequences.closing_speed), 0.0)
+    unavoidable = closing**2 / (2.0 * gap) > HARDEST_BRAKING_MPS2
+    return happens_soon(np.asarray(sequences.collided), sequences.episode_start) | unavoidable
+
+
+def happens_soon(event: np.ndarray, episode_start: np.ndarray) -> np.ndarray:
+    """bool [T]: `event` is true at this frame or one of the next RISK_STEPS of the same episode."""
+    soon = np.zeros(len(event), dtype=bool)
+    at = np.flatnonzero(event)
+    first = episode_start[np.searchsorted(episode_start, at, side="right") - 1]
+    for begin, end in zip(np.maximum(at - RISK_STEPS, first), at, strict=True):
+        soon[begin : end + 1] = True
+    return soon
+
+
+def _floats(array: np.ndarray, index: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.asarray(array[index], dtype=np.float32))

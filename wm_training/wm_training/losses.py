@@ -1,0 +1,187 @@
+"""How the world model learns: one function for the whole loss, in the order in which a drive is understood.
+
+Filtering (Hafner et al. 2023, eq. 4-5), reconstruction, readouts, then open-loop imagination over the planner's
+horizon: the very unrolling that `wm_dynamics.graphs.ScoreGraph` scores with, so that the planner asks the model only
+for what it was trained on. Shapes: B windows of T frames, S imagined starts, H steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wm_dynamics.heads import LABEL_SCALE, Readout
+from wm_dynamics.rssm import categorical_kl, straight_through_sample
+from wm_dynamics.world_model import WorldModel
+from wm_perception.normalise import camera_to_unit, scan_to_unit, state_to_unit
+from wm_training.batches import Batch
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms; each term is a mean over valid frames."""
+
+    camera: float = 0.1  # per-pixel squared errors are summed
+    sensors: float = 2.0
+    labels: float = 4.0
+    reward: float = 4.0
+    flags: float = 1.0  # continue, collision, off-road
+    value: float = 1.0
+    policy: float = 0.2
+    kl_dyn: float = 0.5
+    kl_rep: float = 0.1
+    free_nats: float = 1.0
+    imagined: float = 1.0  # the readout terms again, open loop
+    overshoot: float = 0.1  # KL from imagined priors to later posteriors (Hafner et al. 2019, eq. 7)
+    return_lambda: float = 0.95
+    advantage_scale: float = 0.5  # temperature of the policy's regression weights
+    camera_share: float = 0.25  # of the frames whose camera is decoded in a step
+    first_start: int = 3  # frames the filter has seen before imagination starts
+    start_stride: int = 4
+
+
+def world_model_loss(
+    model: WorldModel, batch: Batch, config: LossConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss to minimise, and its terms by name for the log."""
+    beliefs, posteriors, priors = filter_sequence(model, batch)  # [B, T, L], [B, T, G, C], [K, B, T, G, C]
+    valid = batch.valid
+    terms: dict[str, Tensor] = {}
+
+    mean_prior = priors.mean(dim=0)
+    dyn = torch.stack([categorical_kl(posteriors.detach(), head) for head in priors]).mean(dim=0)
+    rep = categorical_kl(posteriors, mean_prior.detach())
+    terms["kl_dyn"] = config.kl_dyn * _mean(dyn.clamp(min=config.free_nats), valid)
+    terms["kl_rep"] = config.kl_rep * _mean(rep.clamp(min=config.free_nats), valid)
+
+    terms["camera"] = config.camera * _camera_error(model, beliefs, batch, config.camera_share)
+    scan, state = model.sensor_decoder(beliefs)
+    sensor_error = (scan - scan_to_unit(batch.scan)).square().sum(-1) + (state - state_to_unit(batch.state)).square().sum(-1)
+    terms["sensors"] = config.sensors * _mean(sensor_error, valid)
+
+    read = model.heads(beliefs)
+    returns = lambda_returns(batch, read.value.detach(), model.config.gamma, config.return_lambda)  # [B, T]
+    terms |= _readout_terms(read, batch, returns, config, valid, prefix="")
+
+    mean, std = model.policy(beliefs.detach()[:, :-1])
+    log_prob = torch.distributions.Normal(mean, std).log_prob(batch.action[:, :-1]).sum(-1)
+    # Advantage-weighted regression (Peng et al. 2019, eq. 6): imitate what turned out better than usual.
+    advantage = (returns - read.value.detach())[:, :-1]
+    weight = (advantage / config.advantage_scale).clamp(-3.0, 1.5).exp()
+    terms["policy"] = -config.policy * _mean(weight * log_prob, valid[:, 1:])
+
+    imagined, targets, imagined_valid, spread_kl = _imagine(model, batch, beliefs, posteriors, returns, config)
+    future, future_returns = targets
+    scaled = _readout_terms(model.heads(imagined), future, future_returns, config, imagined_valid, prefix="imagined_")
+    terms |= {name: config.imagined * value for name, value in scaled.items()}
+    terms["overshoot"] = config.overshoot * spread_kl
+    return torch.stack(list(terms.values())).sum(), terms
+
+
+def filter_sequence(model: WorldModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Beliefs [B, T, L], posteriors [B, T, G, C] and priors of every head [K, B, T, G, C] along the windows.
+
+    Half of the windows carry samples forward (Dreamer), half the posterior's expectation, which is what the exported
+    filter does; beliefs returned hold the expectation.
+    """
+    rssm = model.rssm
+    frames, steps = batch.scan.shape[:2]
+    embedding = model.encoder(batch.camera.flatten(0, 1), batch.scan.flatten(0, 1), batch.state.flatten(0, 1))
+    embedding = embedding.unflatten(0, (frames, steps))
+    previous_action = batch.state[..., 4:6]
+    carries_sample = (torch.rand(frames, 1) < 0.5).to(embedding.device)
+    carried = rssm.initial(frames, embedding.device)
+    deters, posteriors, beliefs = [], [], []
+    for step in range(steps):
+        deter = rssm.advance(carried, previous_action[:, step])
+        posterior = rssm.posterior(deter, embedding[:, step])
+        expected = posterior.flatten(-2)
+        stoch = torch.where(carries_sample, straight_through_sample(posterior).flatten(-2), expected)
+        carried = torch.cat((deter, stoch), dim=-1)
+        deters.append(deter)
+        posteriors.append(posterior)
+        beliefs.append(torch.cat((deter, expected), dim=-1))
+    return torch.stack(beliefs, 1), torch.stack(posteriors, 1), rssm.prior(torch.stack(deters, 1))
+
+
+def lambda_returns(batch: Batch, value: Tensor, gamma: float, lam: float) -> Tensor:
+    """TD(lambda) returns [B, T] of what the recorded driver went on to earn (Hafner et al. 2023, eq. 10).
+
+    Arriving in a collision or off the road ends the return; any other end of the data is bootstrapped.
+    """
+    out = value.clone()
+    valid = batch.valid
+    for step in range(value.shape[1] - 2, -1, -1):
+        after = (1.0 - lam) * value[:, step + 1] + lam * out[:, step + 1]
+        earned = batch.reward[:, step + 1] + gamma * batch.alive[:, step + 1] * after
+        out[:, step] = torch.where(valid[:, step + 1] > 0, earned, value[:, step])
+    # After the crash itself there is nothing left to earn.
+    return out * batch.alive
+
+
+def _imagine(
+    model: WorldModel, batch: Batch, beliefs: Tensor, posteriors: Tensor, returns: Tensor, config: LossConfig
+) -> tuple[Tensor, tuple[Batch, Tensor], Tensor, Tensor]:
+    """Beliefs imagined from several frames of each window, with what really happened at those times.
+
+    Returns beliefs [S*B, H, L], (batch and returns at the imagined times), validity [S*B, H], overshooting KL [].
+    """
+    horizon = model.config.horizon
+    starts = list(range(config.first_start, batch.scan.shape[1] - horizon, config.start_stride))
+    belief = torch.cat([beliefs[:, start] for start in starts])
+    action = torch.cat([batch.action[:, start : start + horizon] for start in starts])
+    states, priors = [], []
+    for step in range(horizon):
+        deter = model.rssm.advance(belief, action[:, step])
+        heads = model.rssm.prior(deter)
+        belief = torch.cat((deter, heads.mean(dim=0).flatten(-2)), dim=-1)
+        states.append(belief)
+        priors.append(heads)
+    windows = [slice(start + 1, start + 1 + horizon) for start in starts]
+    future = batch.select_times(windows)
+    target = torch.cat([posteriors[:, window] for window in windows]).detach()  # [S*B, H, G, C]
+    kl = torch.stack([categorical_kl(target, head) for head in torch.stack(priors, dim=2)]).mean(dim=0)
+    return (
+        torch.stack(states, 1),
+        (future, torch.cat([returns[:, window] for window in windows])),
+        future.valid,
+        _mean(kl.clamp(min=config.free_nats), future.valid),
+    )
+
+
+def _readout_terms(
+    read: Readout, batch: Batch, returns: Tensor, config: LossConfig, valid: Tensor, prefix: str
+) -> dict[str, Tensor]:
+    labels = batch.labels / batch.labels.new_tensor(LABEL_SCALE)
+    label_error = F.smooth_l1_loss(read.labels, labels, reduction="none").mean(-1)
+    flags = (
+        _flag_error(read.continue_logit, batch.alive)
+        + _flag_error(read.collision_logit, batch.collision_risk)
+        + _flag_error(read.off_road_logit, batch.off_road_risk)
+    )
+    return {
+        f"{prefix}labels": config.labels * _mean(label_error, valid),
+        f"{prefix}reward": config.reward * _mean(F.smooth_l1_loss(read.reward, batch.reward, reduction="none"), valid),
+        f"{prefix}flags": config.flags * _mean(flags, valid),
+        f"{prefix}value": config.value * _mean(F.smooth_l1_loss(read.value, returns, reduction="none"), valid),
+    }
+
+
+def _flag_error(logit: Tensor, target: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logit, target, reduction="none")
+
+
+def _camera_error(model: WorldModel, beliefs: Tensor, batch: Batch, share: float) -> Tensor:
+    """Summed squared pixel error of a random share of the frames: decoding all of them would be half the work."""
+    count = batch.valid.numel()
+    chosen = torch.randperm(count)[: max(1, int(share * count))].to(beliefs.device)
+    image = model.camera_decoder(beliefs.flatten(0, 1)[chosen])
+    target = camera_to_unit(batch.camera.flatten(0, 1)[chosen])
+    return _mean((image - target).square().sum(dim=(1, 2, 3)), batch.valid.flatten()[chosen])
+
+
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    return (values * valid).sum() / valid.sum().clamp(min=1.0)
