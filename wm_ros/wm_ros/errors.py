@@ -1,0 +1,5 @@
+"""The exception of this package."""
+
+
+class WmRosError(RuntimeError):
+    """What is wrong with a topic, a parameter or a message, and what to do about it."""

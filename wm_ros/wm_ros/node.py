@@ -1,0 +1,216 @@
+"""The node base: lifecycle with autostart, topics from the table, parameters that explain themselves, diagnostics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from wm_ros.diagnostics import Health
+from wm_ros.errors import WmRosError
+from wm_ros.parameters import Rule
+from wm_ros.topics import DIAGNOSTICS, Topic
+
+DIAGNOSTICS_PERIOD_S = 1.0
+
+
+class StackNode(LifecycleNode):
+    """A lifecycle node of the stack.
+
+    A subclass declares parameters in `__init__` or `configure`, and overrides the hooks `configure` (make publishers and
+    subscriptions, load things), `activate`, `deactivate` and `cleanup`. A hook that fails raises: the transition then
+    fails, and under `autostart` the process ends with that sentence.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.active = False
+        self.health = Health(name)
+        self.exit_code = 0
+        self.on_finish: Callable[[], None] | None = None  # set by `run`
+        self._rules: dict[str, Rule] = {}
+        self._seqs: dict[str, int] = {}
+        self._failure: BaseException | None = None
+        self.add_on_set_parameters_callback(self._judge)
+        if "use_sim_time" not in self._parameter_overrides:
+            self.set_parameters([Parameter("use_sim_time", value=True)])
+        self.autostart: bool = self.declare("autostart", True, "Configure and activate at start.")
+        self._diagnostics = self.create_publisher(DIAGNOSTICS.type, DIAGNOSTICS.name, DIAGNOSTICS.qos)
+        self.steady_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+
+    # Hooks for subclasses.
+
+    def configure(self) -> None:
+        """Make publishers and subscriptions, load what is needed."""
+
+    def activate(self) -> None:
+        """Begin to work."""
+
+    def deactivate(self) -> None:
+        """Stop working."""
+
+    def cleanup(self) -> None:
+        """Let go of everything: files, threads."""
+
+    # What subclasses use.
+
+    def declare(
+        self,
+        name: str,
+        default: Any,
+        description: str,
+        range: tuple[float, float] | None = None,
+        choices: Sequence[Any] | None = None,
+        read_only: bool = True,
+    ) -> Any:
+        """Declare a parameter and return its value; WmRosError when what was given does not fit."""
+        rule = Rule(name, description, type(default), range, choices)
+        given = self._parameter_overrides.get(name)
+        if given is not None:
+            value = rule.cast(given.value)
+            objection = rule.objection(value)
+            if objection is not None:
+                raise WmRosError(f"{self.get_name()}: {objection}.")
+            self._parameter_overrides[name] = Parameter(name, value=value)
+        self._rules[name] = rule
+        return self.declare_parameter(name, default, rule.descriptor(read_only)).value
+
+    def advertise(self, topic: Topic) -> LifecyclePublisher:
+        """A publisher that is silent while the node is inactive."""
+        flow = self.health.flow(f"out {topic.name}", topic.rate_hz)
+        publisher = self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
+        send = publisher.publish
+
+        def publish(message: Any) -> None:
+            if publisher.is_activated:
+                flow.saw()
+                send(message)
+
+        publisher.publish = publish
+        return publisher
+
+    def subscribe(self, topic: Topic, callback: Callable[[Any], None], raw: bool = False) -> Any:
+        """Subscribe; messages that come while the node is inactive are dropped, save those of latched topics.
+
+        raw: the callback gets serialised bytes.
+        """
+        flow = self.health.flow(f"in {topic.name}", topic.rate_hz)
+        counts = topic.spec.has_seq and not raw
+        latched = topic.spec.qos.latched
+
+        def received(message: Any) -> None:
+            flow.saw(message.seq if counts else None)
+            if self.active or latched:
+                callback(message)
+
+        return self.create_subscription(topic.type, topic.name, received, topic.reader_qos, raw=raw)
+
+    def steady_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
+        """A timer that goes on when ROS time stands still."""
+        return self.create_timer(period_s, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def next_seq(self, topic: Topic | None = None) -> int:
+        """The next `seq` for a message of `topic`: 0, 1, 2 … A node with one stamped topic may leave it out."""
+        key = "" if topic is None else topic.name
+        seq = self._seqs.get(key, 0)
+        self._seqs[key] = (seq + 1) & 0xFFFFFFFF
+        return seq
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Time the block; /diagnostics shows its p50 and maximum of the last second."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.health.took(name, 1e3 * (time.perf_counter() - start))
+
+    def report_error(self, sentence: str) -> None:
+        """Log what went wrong and show it in /diagnostics."""
+        self.get_logger().error(sentence)
+        self.health.error(sentence)
+
+    def finish(self, code: int = 0) -> None:
+        """Ask the process to end after the running callback, with this exit code."""
+        self.exit_code = code
+        if self.on_finish is not None:
+            self.on_finish()
+
+    # Start and end of the process; `wm_ros.run` calls these.
+
+    def start(self) -> None:
+        """Under `autostart`, configure and activate; raises what a hook raised."""
+        if self.autostart:
+            for trigger in (self.trigger_configure, self.trigger_activate):
+                if trigger() != TransitionCallbackReturn.SUCCESS:
+                    raise self._failure or WmRosError(f"{self.get_name()}: did not start.")
+
+    def stop(self) -> None:
+        """Deactivate and clean up, wherever the node stands."""
+        state = self._state_machine.current_state[1]
+        if state == "active":
+            self.trigger_deactivate()
+            state = self._state_machine.current_state[1]
+        if state == "inactive":
+            self.trigger_cleanup()
+
+    # Lifecycle.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._guard(self.configure)
+        return super().on_configure(state) if result == TransitionCallbackReturn.SUCCESS else result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        super().on_activate(state)  # opens the publishers first: `activate` may publish
+        self.active = True
+        result = self._guard(self.activate)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self.active = False
+            super().on_deactivate(state)
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._guard(self.deactivate)
+        self.active = False
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._guard(self.cleanup)
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if state.label == "active":
+            self.on_deactivate(state)
+        if state.label in ("active", "inactive"):
+            self._guard(self.cleanup)
+        return super().on_shutdown(state)
+
+    def _guard(self, hook: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            hook()
+        except Exception as failure:
+            self._failure = failure
+            self.health.error(str(failure))
+            if not self.autostart:
+                self.get_logger().error(str(failure))
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _judge(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            rule = self._rules.get(parameter.name)
+            objection = rule.objection(parameter.value) if rule is not None else None
+            if objection is not None:
+                return SetParametersResult(successful=False, reason=f"{self.get_name()}: {objection}.")
+        return SetParametersResult(successful=True)
+
+    def _publish_diagnostics(self) -> None:
+        message = self.health.report(self._state_machine.current_state[1])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)

@@ -1,0 +1,87 @@
+"""The process around a node: start, spin, clean end on a signal, one sentence when something is wrong."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from wm_ros.node import StackNode
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` from a thread on SIGINT or SIGTERM.
+
+    A Python handler alone would wait until the executor returns from its wait; the wakeup descriptor is written at once,
+    by whatever thread the signal reaches. Further signals change nothing: the clean-up already runs.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    previous = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+    def watch() -> None:
+        numbers = reader.recv(1)
+        if numbers:
+            stop()
+
+    thread = threading.Thread(target=watch, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous_fd)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        writer.close()
+        thread.join()
+        reader.close()
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error is one of the stack's own: a sentence for the user rather than a bug."""
+    return isinstance(error, RuntimeError) and type(error).__module__.partition(".")[0].startswith("wm_")
+
+
+def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> None:
+    """Run a node until it finishes or SIGINT or SIGTERM arrives. Ends the process where the exit code is not 0."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stopped = Future()
+
+    def stop() -> None:
+        if not stopped.done():
+            stopped.set_result(None)
+
+    code = 0
+    node: StackNode | None = None
+    with _signals(stop):
+        executor = SingleThreadedExecutor()
+        try:
+            node = node_class()
+            node.on_finish = stop
+            executor.add_node(node)
+            node.start()
+            executor.spin_until_future_complete(stopped)
+            code = node.exit_code
+        except Exception as error:
+            if not is_ours(error):
+                raise
+            print(error, file=sys.stderr, flush=True)
+            code = 1
+        finally:
+            if node is not None:
+                node.stop()
+                node.destroy_node()
+            executor.shutdown()
+            rclpy.try_shutdown()
+    if code:
+        sys.exit(code)
