@@ -1,0 +1,23 @@
+"""The safety gate: a pure decision with the last word over every command. Needs the standard library and numpy."""
+
+from wm_planner.safety.decide import decide
+from wm_planner.safety.limits import Limits, limits_from, load_limits
+from wm_planner.safety.reasons import Reason, Source, State, describe
+from wm_planner.safety.types import Clock, Command, Decision, GateState, Inputs, PlanInput
+
+__all__ = [
+    "Clock",
+    "Command",
+    "Decision",
+    "GateState",
+    "Inputs",
+    "Limits",
+    "PlanInput",
+    "Reason",
+    "Source",
+    "State",
+    "decide",
+    "describe",
+    "limits_from",
+    "load_limits",
+]

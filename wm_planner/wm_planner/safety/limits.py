@@ -1,0 +1,117 @@
+"""What the gate allows, with units; loaded from YAML with every mistake said in one sentence."""
+
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from wm_planner.errors import PlannerError
+
+
+def _limit(default: float, low: float, high: float, unit: str) -> Any:
+    """A float field with its allowed range and unit."""
+    return field(default=default, metadata={"low": low, "high": high, "unit": unit})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of the safety gate. Defaults follow the design's table; sources beside the figures."""
+
+    # The car, as far as the gate knows it.
+    wheelbase_m: float = _limit(2.75, 1.0, 6.0, "m")  # middle of the range met in training
+    half_width_m: float = _limit(0.805, 0.3, 2.0, "m")
+    front_bumper_m: float = _limit(3.54, 0.5, 8.0, "m")  # ahead of base_link (rear axle)
+    lidar_x_m: float = _limit(1.3, -2.0, 6.0, "m")  # ahead of base_link
+
+    # Actuators and comfort bounds.
+    steering_max_rad: float = _limit(0.6, 0.05, 1.2, "rad")
+    steering_rate_max_radps: float = _limit(0.8, 0.05, 3.0, "rad/s")
+    steering_burst_s: float = _limit(0.1, 0.0, 0.5, "s")  # slew saved up while a plan's step is held
+    acceleration_max_mps2: float = _limit(3.0, 0.1, 10.0, "m/s^2")
+    deceleration_max_mps2: float = _limit(6.0, 1.0, 12.0, "m/s^2")
+    lateral_acceleration_max_mps2: float = _limit(3.0, 0.5, 10.0, "m/s^2")  # ISO 11270
+    lateral_jerk_max_mps3: float = _limit(5.0, 0.5, 50.0, "m/s^3")  # ISO 11270
+    speed_max_mps: float = _limit(25.0, 1.0, 60.0, "m/s")
+
+    # Stops.
+    soft_stop_mps2: float = _limit(2.5, 0.5, 6.0, "m/s^2")  # Autoware MRM
+    soft_stop_jerk_mps3: float = _limit(5.0, 0.5, 50.0, "m/s^3")
+    standing_mps: float = _limit(0.1, 0.01, 1.0, "m/s")
+
+    # Time.
+    plan_late_s: float = _limit(0.2, 0.05, 2.0, "s")
+    plan_timeout_s: float = _limit(0.5, 0.1, 5.0, "s")
+    plan_start_s: float = _limit(0.05, 0.0, 0.5, "s")  # a plan's first control begins this long after its frame
+    hold_refused_s: float = _limit(0.1, 0.0, 1.0, "s")
+    future_s: float = _limit(0.1, 0.0, 1.0, "s")  # stamps may run ahead of a clock that comes by message
+    sensor_stale_s: float = _limit(0.3, 0.05, 5.0, "s")
+    clock_frozen_s: float = _limit(1.0, 0.2, 30.0, "s")  # steady clock
+
+    # Something in the path: RSS (Shalev-Shwartz et al. 2017) as tuned on recorded following, and time to collision.
+    rss_response_s: float = _limit(0.2, 0.0, 2.0, "s")
+    rss_acceleration_mps2: float = _limit(1.5, 0.0, 6.0, "m/s^2")
+    rss_brake_min_mps2: float = _limit(6.0, 1.0, 12.0, "m/s^2")
+    rss_brake_max_mps2: float = _limit(8.0, 1.0, 12.0, "m/s^2")
+    ttc_min_s: float = _limit(0.95, 0.0, 5.0, "s")
+    following_headway_s: float = _limit(0.6, 0.0, 4.0, "s")  # not closing and at least this: ordinary following
+    corridor_margin_m: float = _limit(0.2, 0.0, 1.0, "m")  # beside the car
+    corridor_overlap: float = _limit(0.5, 0.05, 1.0, "1")  # part of a sector's arc inside the corridor
+    standstill_gap_m: float = _limit(0.5, 0.0, 5.0, "m")
+
+    # World model surprised: 0 switches it off (the model's own calibrated p99.9 belongs here).
+    surprise_max_nats: float = _limit(0.0, 0.0, 1e6, "nats")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value, low, high = getattr(self, item.name), item.metadata["low"], item.metadata["high"]
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise PlannerError(f"limit {item.name}: {value!r} is not a number; give {item.metadata['unit']}.")
+            if not (math.isfinite(value) and low <= value <= high):
+                raise PlannerError(
+                    f"limit {item.name}: {value} is outside {low}..{high} {item.metadata['unit']}; choose a value inside."
+                )
+        if self.plan_late_s > self.plan_timeout_s:
+            raise PlannerError(
+                f"limit plan_late_s: {self.plan_late_s} s is above plan_timeout_s {self.plan_timeout_s} s; lower it."
+            )
+
+
+def load_limits(path: str | Path) -> Limits:
+    """Limits from a YAML mapping of name to number; names left out keep their defaults."""
+    import yaml  # here, so that the gate core itself needs the standard library and numpy only
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlannerError(f"limits {path}: {error.strerror}; give a readable YAML file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlannerError(f"limits {path}: not YAML; write one 'name: number' a line.") from error
+    return limits_from(content, f"limits {path}")
+
+
+def limits_from(content: Any, origin: str = "limits") -> Limits:
+    """Limits from a mapping; an unknown name, a wrong type or a value out of range is a PlannerError."""
+    if content is None:
+        return Limits()
+    if not isinstance(content, dict):
+        raise PlannerError(f"{origin}: found a {type(content).__name__}; write one 'name: number' a line.")
+    known = {item.name for item in fields(Limits)}
+    for name in content:
+        if name not in known:
+            raise PlannerError(f"{origin}: unknown limit '{name}'; known are {', '.join(sorted(known))}.")
+    return Limits(**content)
+
+
+def steering_bound(speed_mps: float, limits: Limits) -> float:
+    """Largest steering angle in rad that keeps v^2 tan(d)/L within the lateral acceleration limit."""
+    lateral = limits.lateral_acceleration_max_mps2 * limits.wheelbase_m
+    return min(limits.steering_max_rad, math.atan2(lateral, speed_mps * speed_mps))
+
+
+def steering_rate_bound(speed_mps: float, steering_rad: float, limits: Limits) -> float:
+    """Largest steering rate in rad/s that keeps d/dt of v^2 tan(d)/L within the lateral jerk limit."""
+    by_jerk = limits.lateral_jerk_max_mps3 * limits.wheelbase_m * math.cos(steering_rad) ** 2
+    square = speed_mps * speed_mps
+    if by_jerk >= limits.steering_rate_max_radps * square:
+        return limits.steering_rate_max_radps
+    return by_jerk / square
