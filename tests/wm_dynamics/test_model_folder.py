@@ -1,0 +1,81 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from wm_dynamics.engines import load_engine
+from wm_dynamics.errors import ModelError
+from wm_dynamics.model_files import load_world_model, write_model_folder
+from wm_dynamics.world_model import WorldModel
+
+
+@pytest.fixture
+def copy(model_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model_folder, tmp_path / "copy"))
+
+
+def test_weights_come_back_as_they_were_written(untrained_model: WorldModel, model_folder: Path) -> None:
+    back = load_world_model(model_folder).state_dict()
+    assert all(torch.equal(back[name], value) for name, value in untrained_model.state_dict().items())
+
+
+def test_a_missing_folder_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere: no config\.yaml there\. Name a model folder"):
+        load_engine(tmp_path / "nowhere")
+
+
+def test_a_damaged_configuration_is_one_sentence(copy: Path) -> None:
+    (copy / "config.yaml").write_text("family: [rssm\n")
+    with pytest.raises(ModelError, match=r"config\.yaml is damaged"):
+        load_engine(copy)
+
+
+@pytest.mark.parametrize("name", ["encode.onnx", "observe.onnx", "score.onnx"])
+def test_an_altered_graph_is_refused_by_its_hash(copy: Path, name: str) -> None:
+    blob = bytearray((copy / name).read_bytes())
+    blob[len(blob) // 2] ^= 1
+    (copy / name).write_bytes(blob)
+    with pytest.raises(ModelError, match=f"{name} is not the file that was exported"):
+        load_engine(copy)
+
+
+def test_altered_weights_are_refused(copy: Path) -> None:
+    with open(copy / "weights.safetensors", "ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelError, match=r"weights\.safetensors is not the file"):
+        load_engine(copy, "torch")
+
+
+def test_a_missing_graph_is_named(copy: Path) -> None:
+    (copy / "score.onnx").unlink()
+    with pytest.raises(ModelError, match=r"score\.onnx is missing"):
+        load_engine(copy)
+
+
+def test_a_model_for_another_camera_says_both_sizes(copy: Path) -> None:
+    plain = yaml.safe_load((copy / "config.yaml").read_text())
+    plain["observation"]["camera"] = [96, 96, 3]
+    (copy / "config.yaml").write_text(yaml.safe_dump(plain))
+    with pytest.raises(ModelError, match="made for camera 96x96x3, this stack sends 64x64x3"):
+        load_engine(copy)
+
+
+def test_an_unknown_engine_lists_the_known(model_folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"unknown engine tpu: choose one of onnxruntime, torch\."):
+        load_engine(model_folder, "tpu")
+
+
+def test_a_failed_export_leaves_the_old_model(
+    model_folder: Path, untrained_model: WorldModel, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> float:
+        raise ModelError("differs")
+
+    monkeypatch.setattr("wm_dynamics.parity.check_parity", refuse)
+    before = (copy / "config.yaml").read_text()
+    with pytest.raises(ModelError):
+        write_model_folder(copy, untrained_model, training={}, metrics={}, disagreement_p95=1.0, surprise_p999=1.0)
+    assert (copy / "config.yaml").read_text() == before
+    assert load_engine(copy).config.model_id
