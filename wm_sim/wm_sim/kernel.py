@@ -1,0 +1,54 @@
+"""How numeric kernels are compiled: numba, cached on disk, exact (no fast-math, so that runs repeat bit for bit)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` on its first call; where no cache folder is writable, compile in every process."""
+    try:
+        return cast(Function, numba.njit(cache=True, error_model="numpy")(function))
+    except RuntimeError:  # numba found no place to keep its cache
+        return cast(Function, numba.njit(error_model="numpy")(function))
+
+
+_MIX = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xC2B2AE3D27D4EB4F),
+    np.uint64(0x165667B19E3779F9),
+    np.uint64(0xBF58476D1CE4E5B9),
+)
+_M0, _M1, _M2, _M3 = _MIX
+_S29, _S32, _S40 = np.uint64(29), np.uint64(32), np.uint64(40)
+
+
+@kernel
+def hash_bits(a: int, b: int, c: int) -> int:
+    """64 well-mixed bits that depend on three integers only: noise that repeats exactly."""
+    h = np.uint64(a) * _M0 + np.uint64(b) * _M1 + np.uint64(c) * _M2
+    h ^= h >> _S32
+    h *= _M3
+    h ^= h >> _S29
+    h *= _M0
+    h ^= h >> _S32
+    return h
+
+
+@kernel
+def hash_unit(a: int, b: int, c: int) -> float:
+    """A number in [0, 1) that depends on three integers only."""
+    return float(hash_bits(a, b, c) >> _S40) * (1.0 / 16777216.0)
+
+
+@kernel
+def hash_normal(a: int, b: int, c: int) -> float:
+    """A nearly normal number of unit variance (sum of three uniforms) that depends on three integers only."""
+    total = hash_unit(a, b, 3 * c) + hash_unit(a, b, 3 * c + 1) + hash_unit(a, b, 3 * c + 2)
+    return (total - 1.5) * 2.0

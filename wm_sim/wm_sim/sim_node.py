@@ -1,0 +1,164 @@
+"""sim_node: the simulated world behind the stack's topics, with `/clock`, `sim/reset` and the vehicle interface."""
+
+from __future__ import annotations
+
+import time
+
+from rosgraph_msgs.msg import Clock
+from wm_msgs.msg import ControlCommand, DriveEvent, VehicleStatus
+from wm_msgs.srv import Reset
+from wm_ros.convert import camera_info_msg, image_msg, odom_msg, path_msg, scan_msg, to_ns, to_stamp, truth_msg
+from wm_ros.node import StackNode
+from wm_ros.run import run
+from wm_ros.topics import CAMERA, CAMERA_INFO, CLOCK, CONTROL, EVENTS, ODOM, ROUTE, SCAN, STATUS, TRUTH
+
+from wm_sim.action import to_physical
+from wm_sim.errors import SimError
+from wm_sim.observation import CAMERA_HFOV_RAD, SCAN_MAX_M
+from wm_sim.scenarios import FAMILIES
+from wm_sim.session import TICK_NS, Session, Stage
+from wm_sim.vehicle_interface import Command
+from wm_sim.world import Event, Frame, World, WorldConfig
+
+EVENT_TYPES = {
+    "collision": DriveEvent.COLLISION,
+    "off_road": DriveEvent.OFF_ROAD,
+    "route_done": DriveEvent.ROUTE_DONE,
+    "timeout": DriveEvent.TIMEOUT,
+    "reset": DriveEvent.RESET,
+}
+
+
+class SimNode(StackNode):
+    """Publishes frames, takes commands. All driving rules are in `Session` and `World`."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_node")
+        declare = self.declare
+        self.scenario = declare("scenario", "lane_follow", "Scenario family.", choices=tuple(FAMILIES))
+        self.seed = declare("seed", 0, "Seed of the first episode; from 1,000,000 up for reporting.", range=(0, 2**32 - 1))
+        self.mode = declare("mode", "realtime", "What moves the world: the wall, or each command.", choices=("realtime", "lockstep"))
+        self.speed = declare("speed", 1.0, "Simulated seconds per wall second (realtime).", range=(0.05, 20.0))
+        self.length = declare("route_length_m", 0.0, "Length of the route, m; 0: the family's own.", range=(0.0, 5000.0))
+        self.noise = declare("noise", True, "Draw light, colours, wear and vehicle parameters anew each episode.")
+        self.watchdog_s = declare("watchdog_s", 0.5, "Full braking after so long without a command, s.", range=(0.1, 5.0))
+        self.repeat_s = declare("repeat_s", 1.0, "Lockstep: send the frame again after so long unanswered, s (wall).", range=(0.1, 60.0))
+        self.when_done = declare("when_done", "wait", "After an episode: wait for sim/reset, or go on with the next seed.", choices=("wait", "again"))
+
+    def configure(self) -> None:
+        config = WorldConfig(noise=self.noise, route_length_m=self.length or None)
+        self.session = Session(World(config), self.watchdog_s)
+        self.shown: Frame | None = None  # newest frame whose events were published
+        self.missed = self.ticks = 0
+        self.clock_topic = self.advertise(CLOCK)
+        self.route = self.advertise(ROUTE)
+        self.camera, self.camera_info = self.advertise(CAMERA), self.advertise(CAMERA_INFO)
+        self.scan, self.odom, self.status = self.advertise(SCAN), self.advertise(ODOM), self.advertise(STATUS)
+        self.truth, self.events = self.advertise(TRUTH), self.advertise(EVENTS)
+        self.subscribe(CONTROL, self.on_control)
+        self.create_service(Reset, "sim/reset", self.on_reset)
+
+    def activate(self) -> None:
+        self.begin(self.scenario, self.seed)
+        if self.mode == "realtime":
+            self.period_s = TICK_NS * 1e-9 / self.speed
+            self.due_s = time.monotonic() + self.period_s
+            self.timer = self.steady_timer(self.period_s, self.on_tick)
+        else:
+            self.timer = self.steady_timer(self.repeat_s / 4, self.on_patience)
+
+    def deactivate(self) -> None:
+        self.destroy_timer(self.timer)
+
+    def on_tick(self) -> None:
+        """One physics step each period of the wall; a period that passed without one is counted, not made up for."""
+        late = time.monotonic() - self.due_s
+        behind = int(late / self.period_s) if late > 0 else 0
+        self.missed += behind
+        self.due_s += (behind + 1) * self.period_s
+        self.ticks += 1
+        with self.measure("tick"):
+            frame = self.session.tick()
+        self.clock_topic.publish(Clock(clock=to_stamp(self.session.clock_ns)))
+        if frame is not None:
+            self.publish(frame)
+            self.go_on()
+
+    def on_patience(self) -> None:
+        """Lockstep: whoever joined late gets the frame that nobody answered."""
+        if self.session.stage is not Stage.DONE and time.monotonic() - self.sent_s > self.repeat_s:
+            self.publish(self.session.frame)
+
+    def on_control(self, msg: ControlCommand) -> None:
+        planned = msg.source == ControlCommand.SOURCE_PLAN
+        command = Command(msg.steering_angle, msg.acceleration, to_ns(msg.source_stamp), planned)
+        if self.mode == "realtime":
+            self.session.accept(command)
+            return
+        with self.measure("step"):
+            frame = self.session.answer(command)
+        if frame is not None:
+            self.publish(frame)
+            self.go_on()
+
+    def go_on(self) -> None:
+        if self.session.stage is Stage.DONE and self.when_done == "again":
+            self.seed += 1
+            self.begin(self.scenario, self.seed)
+
+    def on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        try:
+            self.begin(request.scenario or self.scenario, request.seed)
+            self.scenario, self.seed = request.scenario or self.scenario, request.seed
+            response.success, response.message = True, f"{self.scenario} seed {self.seed} waits for the first command"
+        except SimError as error:
+            response.message = str(error)
+        return response
+
+    def begin(self, family: str, seed: int) -> None:
+        frame = self.session.reset(family, seed)
+        frame.events.insert(0, Event("reset", 0.0, f"{family} seed {seed}"))
+        self.route.publish(path_msg(self.session.world.route, to_stamp(self.session.frame_ns)))
+        self.publish(frame)
+
+    def publish(self, frame: Frame) -> None:
+        """Everything about one frame, all with its stamp; events only the first time."""
+        stamp = to_stamp(self.session.frame_ns)
+        self.clock_topic.publish(Clock(clock=stamp))
+        self.status.publish(self.status_msg(frame, stamp))
+        self.odom.publish(odom_msg(*frame.pose, frame.speed_mps, frame.yaw_rate_radps, stamp))
+        self.scan.publish(scan_msg(frame.scan, stamp, "lidar", SCAN_MAX_M))
+        height, width, _ = frame.camera.shape
+        self.camera_info.publish(camera_info_msg(width, height, CAMERA_HFOV_RAD, stamp, "camera_optical"))
+        self.camera.publish(image_msg(frame.camera, stamp, "camera_optical"))
+        self.truth.publish(truth_msg(frame.truth, stamp, stamp, self.next_seq(TRUTH)))
+        if frame is not self.shown:
+            for event in frame.events:
+                msg = DriveEvent(type=EVENT_TYPES[event.type], intensity=float(event.intensity), detail=event.detail)
+                msg.header.stamp = msg.source_stamp = stamp
+                msg.header.frame_id, msg.seq = "base_link", self.next_seq(EVENTS)
+                self.events.publish(msg)
+        self.shown, self.sent_s = frame, time.monotonic()
+
+    def status_msg(self, frame: Frame, stamp: object) -> VehicleStatus:
+        msg = VehicleStatus()
+        msg.header.stamp = msg.source_stamp = stamp
+        msg.header.frame_id, msg.seq = "base_link", self.next_seq(STATUS)
+        msg.speed, msg.acceleration = float(frame.speed_mps), float(frame.acceleration_mps2)
+        msg.yaw_rate, msg.steering_angle = float(frame.yaw_rate_radps), float(frame.steering_angle_rad)
+        msg.speed_limit = float(frame.speed_limit_mps)
+        steering, acceleration = to_physical(frame.commanded)
+        msg.commanded_steering_angle, msg.commanded_acceleration = float(steering), float(acceleration)
+        if self.session.standing:
+            msg.mode = VehicleStatus.MODE_READY
+        else:
+            msg.mode = VehicleStatus.MODE_WATCHDOG if self.session.watchdog else VehicleStatus.MODE_DRIVING
+        return msg
+
+
+def main(args: list[str] | None = None) -> None:
+    run(SimNode, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The last link before the actuators: clips what arrives and brakes fully when nothing arrives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD, from_physical
+
+FULL_BRAKE = np.array([0.0, -1.0], np.float32)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What arrived on `control_cmd`: targets, and the stamp of the frame that they answer."""
+
+    steering_angle: float  # rad, left positive
+    acceleration: float  # m/s^2
+    frame_ns: int  # stamp of the camera frame it descends from, ROS time
+    from_plan: bool  # False: hold, stop or brake by the gate
+
+
+class VehicleInterface:
+    """Holds the newest command; answers full braking once it is older than `watchdog_s`.
+
+    Times are seconds of one clock that never goes back. The steering of the last command is kept while braking.
+    """
+
+    def __init__(self, watchdog_s: float) -> None:
+        self.watchdog_s = watchdog_s
+        self._action = FULL_BRAKE.copy()
+        self._arrived_s = -math.inf
+
+    def accept(self, command: Command, now_s: float) -> None:
+        """Take a command over; one that is not finite counts as full braking."""
+        if math.isfinite(command.steering_angle) and math.isfinite(command.acceleration):
+            steering = min(max(command.steering_angle, -STEER_MAX_RAD), STEER_MAX_RAD)
+            acceleration = min(max(command.acceleration, -BRAKE_MAX_MPS2), ACCEL_MAX_MPS2)
+            self._action = np.asarray(from_physical(np.float32(steering), np.float32(acceleration)), np.float32)
+        else:
+            self._action = np.array([self._action[0], FULL_BRAKE[1]], np.float32)
+        self._arrived_s = now_s
+
+    def action(self, now_s: float) -> tuple[np.ndarray, bool]:
+        """Action float32[2] to execute now, and whether the watchdog has taken over."""
+        if now_s - self._arrived_s > self.watchdog_s:
+            return np.array([self._action[0], FULL_BRAKE[1]], np.float32), True
+        return self._action, False
