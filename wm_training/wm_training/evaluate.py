@@ -252,11 +252,13 @@ def _progress(config: EvalConfig, total: int) -> Iterator[Callable[[Episode], No
 
 
 def _table(report: dict[str, Any]) -> Any:
+    """One line a family, 80 columns wide."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(title=f"{report['agent']}, seeds from {report['seed']}")
-    for head in ("family", "drives", "success (95 %)", "score", "route", "at fault", "off road", "comfort", "plan p99"):
-        table.add_column(head, justify="left" if head == "family" else "right")
+    table = Table(title=f"{report['agent']}, seeds from {report['seed']}", box=SIMPLE, pad_edge=False)
+    for head in ("family", "drives", "success", "95 %", "score", "at fault", "off road", "comfort", "plan p99"):
+        table.add_column(head, justify="left" if head == "family" else "right", no_wrap=True)
     rows = dict(report["families"])
     if len(rows) > 1:
         rows["all"] = report
@@ -265,9 +267,9 @@ def _table(report: dict[str, Any]) -> Any:
         table.add_row(
             name,
             str(row["episodes"]),
-            f"{row['success_rate']:.2f} ({low:.2f}-{high:.2f})",
+            f"{row['success_rate']:.2f}",
+            f"{low:.2f}-{high:.2f}",
             f"{row['driving_score']:.1f}",
-            f"{row['route_completion']:.2f}",
             str(row["at_fault_collisions"]),
             str(row["off_road"]),
             f"{row['comfort']:.2f}",

@@ -66,9 +66,6 @@ class EpisodeEncoder:
             for topic, messages in encoded.items():
                 if index < len(messages):
                     yield Serialised(stamp, topic, messages[index])
-            if index == 0:
-                detail = f"{frame.truth.scenario} seed {frame.truth.episode}"
-                yield Serialised(stamp, topics.EVENTS.name, self._event("reset", 0.0, detail, stamp))
             for event in frame.events:
                 yield Serialised(stamp, topics.EVENTS.name, self._event(event.type, event.intensity, event.detail, stamp))
 

@@ -1,0 +1,158 @@
+"""Complete frames of one bag, joined by stamp and cut into episodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rosbags.interfaces import Connection
+from wm_ros import topic_table as topics
+from wm_sim import action as actions
+from wm_sim import observation as obs
+
+from wm_training.bags.cdr import decode, stamps_ns
+from wm_training.bags.reader import find_topic, open_bag, read_raw
+from wm_training.bags.schema import typestore
+from wm_training.bags.tables import Columns
+from wm_training.errors import TrainingError
+
+NEEDED = (topics.CAMERA, topics.SCAN, topics.ODOM, topics.STATUS, topics.ROUTE, topics.TRUTH, topics.EVENTS)
+STEP_NS = round(obs.STEP_S * 1e9)
+JITTER_NS = 1_000_000
+ROUTE_DONE = 3
+MIN_FRAMES = 2
+
+
+def extract(bag: Path) -> dict[str, np.ndarray]:
+    """All arrays of `Sequences` but the digest, of one bag."""
+    raw = _read(bag)
+    camera, scan, odom, status, truth = (
+        Columns(t.name, t.type, raw[t.name]) for t in (topics.CAMERA, topics.SCAN, topics.ODOM, topics.STATUS, topics.TRUTH)
+    )
+    _check_layout(bag, camera, scan)
+    sources = {"camera": camera, "scan": scan, "odom": odom, "status": status, "truth": truth}
+    at = {name: source.rows_at(camera.stamps) for name, source in sources.items()}  # int64[all frames] each
+    complete = np.logical_and.reduce([rows >= 0 for rows in at.values()])
+    pieces = _cut(camera.stamps, complete, truth, at["truth"])
+    keep = np.concatenate([np.arange(a, b) for a, b in pieces]) if pieces else np.zeros(0, np.int64)
+    starts = np.cumsum([0, *(b - a for a, b in pieces)]).astype(np.int64)
+    at = {name: rows[keep] for name, rows in at.items()}
+
+    def column(source: str, field: str) -> np.ndarray:
+        return sources[source][field][at[source]]
+
+    stamps = camera.stamps[keep]
+    state = _states(column, _routes(raw[topics.ROUTE.name], stamps), len(keep))
+    action = np.zeros((len(keep), 2), np.float32)
+    action[:-1] = state[1:, 4:6]  # what was commanded one frame later is what this frame decided
+    action[starts[1:] - 1] = 0.0
+    collided, off_road = column("truth", "collided"), column("truth", "off_road")
+    return {
+        "camera": column("camera", "data").reshape(-1, *obs.CAMERA_SHAPE),
+        "scan": column("scan", "ranges"),
+        "state": state,
+        "action": action,
+        "reward": column("truth", "reward"),
+        "collided": collided,
+        "off_road": off_road,
+        "done": collided | off_road | _route_done(raw[topics.EVENTS.name], stamps, starts),
+        **{name: column("truth", name) for name in TRUTH_COLUMNS},
+        "episode_start": starts,
+    }
+
+
+TRUTH_COLUMNS = ("lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "lane_width")
+
+
+def _read(bag: Path) -> dict[str, list[bytes]]:
+    """Serialised messages of the needed topics, by relative name."""
+    with open_bag(bag) as reader:
+        found: dict[str, Connection] = {}
+        for topic in NEEDED:
+            connection = find_topic(reader, topic.name)
+            if connection is None or (connection.msgcount == 0 and topic is not topics.EVENTS):
+                problem = "is not in the bag" if connection is None else "has no message"
+                raise TrainingError(f"{bag}: topic {topic.name} {problem}; training needs it, so record it too.")
+            if connection.msgtype != topic.type:
+                raise TrainingError(f"{bag}: topic {topic.name} is {connection.msgtype}, expected {topic.type}.")
+            found[topic.name] = connection
+        raw = read_raw(reader, list(found.values()))
+        return {name: raw[connection.topic][1] for name, connection in found.items()}
+
+
+def _check_layout(bag: Path, camera: Columns, scan: Columns) -> None:
+    """Refuse a bag whose sensors differ from what the models of this stack see."""
+    height, width, _ = obs.CAMERA_SHAPE
+    sizes = {(int(h), int(w)) for h, w in zip(*np.unique(np.stack([camera["height"], camera["width"]]), axis=1), strict=True)}
+    encodings = set(camera["encoding"].tolist())
+    if sizes != {(height, width)} or encodings != {b"rgb8"}:
+        seen = ", ".join(f"{w}x{h}" for h, w in sorted(sizes)) + " " + b", ".join(sorted(encodings)).decode()
+        raise TrainingError(f"{bag}: camera pictures are {seen}, expected {width}x{height} rgb8; record with that camera.")
+    if scan["ranges"].shape[1:] != (obs.SCAN_SIZE,):
+        raise TrainingError(f"{bag}: scans have {scan['ranges'].shape[1]} ranges, expected {obs.SCAN_SIZE}.")
+
+
+def _cut(stamps: np.ndarray, complete: np.ndarray, truth: Columns, rows: np.ndarray) -> list[tuple[int, int]]:
+    """Runs [a, b) of complete frames, 0.1 s apart, that count on within one episode.
+
+    A lost frame or a reset ends a run. Frames of a world that stands (before the first command, after the end) repeat their
+    step, so they end up alone and are left out.
+    """
+    if not len(stamps):
+        return []
+    step, episode = truth["step"][rows].astype(np.int64), truth["episode"][rows]
+    scenario = truth["scenario"][rows]
+    goes_on = np.zeros(len(stamps), bool)
+    goes_on[1:] = (
+        complete[1:]
+        & complete[:-1]
+        & (np.abs(np.diff(stamps) - STEP_NS) <= JITTER_NS)
+        & (np.diff(step) == 1)
+        & (episode[1:] == episode[:-1])
+        & (scenario[1:] == scenario[:-1])
+    )
+    first = np.flatnonzero(~goes_on)
+    ends = np.append(first[1:], len(stamps))
+    return [(int(a), int(b)) for a, b in zip(first, ends, strict=True) if b - a >= MIN_FRAMES]
+
+
+def _routes(messages: list[bytes], stamps: np.ndarray) -> list[tuple[int, int, obs.RouteTracker]]:
+    """(first frame, end frame, route) of each stretch that drives by one route message."""
+    store = typestore()
+    decoded = sorted((_path(store.deserialize_cdr(m, topics.ROUTE.type)) for m in messages), key=lambda path: path[0])
+    firsts = np.searchsorted(stamps, [stamp for stamp, _ in decoded])  # first frame of each route
+    firsts[0] = 0  # the first route also serves frames that were shown before it was recorded
+    ends = [*firsts[1:], len(stamps)]
+    return [(int(a), int(b), obs.RouteTracker(xy)) for a, b, (_, xy) in zip(firsts, ends, decoded, strict=True) if a < b]
+
+
+def _path(message: object) -> tuple[int, np.ndarray]:
+    stamp = message.header.stamp  # type: ignore[attr-defined]
+    points = [(p.pose.position.x, p.pose.position.y) for p in message.poses]  # type: ignore[attr-defined]
+    return stamp.sec * 1_000_000_000 + stamp.nanosec, np.array(points, np.float64).reshape(-1, 2)
+
+
+def _states(column, routes: list[tuple[int, int, obs.RouteTracker]], count: int) -> np.ndarray:
+    """State vectors, float32[count, 15], by wm_sim.observation."""
+    previous = actions.from_physical(column("status", "commanded_steering_angle"), column("status", "commanded_acceleration"))
+    status = [column("status", n).tolist() for n in ("speed", "acceleration", "yaw_rate", "steering_angle", "speed_limit")]
+    x, y = column("odom", "pose.pose.position.x").tolist(), column("odom", "pose.pose.position.y").tolist()
+    z, w = column("odom", "pose.pose.orientation.z"), column("odom", "pose.pose.orientation.w")
+    yaw = (2.0 * np.arctan2(z, w)).tolist()
+    state = np.empty((count, obs.STATE_SIZE), np.float32)
+    for first, end, tracker in routes:
+        for i in range(first, end):
+            speed, acceleration, yaw_rate, steering, limit = (values[i] for values in status)
+            route8 = tracker.ahead(x[i], y[i], yaw[i])
+            state[i] = obs.state_vector(speed, acceleration, yaw_rate, steering, previous[i], limit, route8)
+    return state
+
+
+def _route_done(messages: list[bytes], stamps: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """bool[T]: the last frame of an episode whose end of route was announced with it."""
+    done = np.zeros(len(stamps), bool)
+    last = starts[1:] - 1
+    for _, table in decode(messages, topics.EVENTS.type):
+        for stamp in stamps_ns(table)[table["type"] == ROUTE_DONE].tolist():
+            done[last[np.abs(stamps[last] - stamp) < STEP_NS]] = True
+    return done

@@ -1,0 +1,206 @@
+"""How collected drives go beyond good driving: noise, bursts and carelessness on top of the expert.
+
+A world model has to know what braking fully, steering hard, following too closely and leaving the lane lead to, although a good
+driver does none of it. Every episode has one mood; a mood starts manoeuvres at its rate, and the expert drives in between.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
+from wm_sim.observation import STEP_S
+
+if TYPE_CHECKING:
+    from wm_sim.world import Frame, World
+
+WHEELBASE_M = 2.75  # of an average car: scales steering noise to lateral acceleration
+NO_LEAD_M = 59.0
+
+
+class Mood(Enum):
+    """What an episode is like."""
+
+    CLEAN = "clean"  # the expert alone
+    NOISY = "noisy"  # the expert under smooth noise
+    BURSTS = "bursts"  # short wrong actions, then recovery
+    CARELESS = "careless"  # ignores the car ahead, speeds, drifts: near crashes, crashes, leaving the road
+
+
+class Manoeuvre(Enum):
+    """What replaces or disturbs the expert for a while."""
+
+    FULL_BRAKE = "full_brake"
+    HOLD_PEDAL = "hold_pedal"  # one acceleration, drawn once
+    FULL_THROTTLE = "full_throttle"
+    STEER_OFFSET = "steer_offset"  # up to a few m/s^2 of lateral acceleration
+    STEER_STEP = "steer_step"  # any steering angle at all
+    FREEZE = "freeze"  # the last action goes on
+    IGNORE_LEAD = "ignore_lead"
+    LATE_BRAKE = "late_brake"  # ignores the lead until only hard braking helps
+    OVERSPEED = "overspeed"
+    DRIFT = "drift"  # a small steering error that goes on
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """An Ornstein-Uhlenbeck process on both channels."""
+
+    lateral_mps2: float  # sigma of the lateral acceleration that the steering noise causes
+    accel: float  # sigma, action units
+    tau_s: float  # correlation time
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A manoeuvre of a mood: how likely it is chosen, how long it lasts, how strong it is."""
+
+    weight: float
+    duration_s: tuple[float, float]
+    strength: tuple[float, float] = (0.0, 0.0)  # meaning depends on the manoeuvre, see `Explorer._apply`
+
+
+@dataclass(frozen=True)
+class ExplorationConfig:
+    """Shares of the moods, and what happens in them."""
+
+    share: dict[Mood, float] = field(
+        default_factory=lambda: {Mood.CLEAN: 0.25, Mood.NOISY: 0.35, Mood.BURSTS: 0.20, Mood.CARELESS: 0.20}
+    )
+    noise: tuple[Smooth, ...] = (Smooth(0.3, 0.08, 0.6), Smooth(0.8, 0.20, 0.8), Smooth(1.6, 0.40, 1.0))
+    steer_cap: float = 0.3  # most steering noise at low speed, sigma, action units
+    rate_hz: dict[Mood, float] = field(default_factory=lambda: {Mood.NOISY: 0.02, Mood.BURSTS: 0.25, Mood.CARELESS: 0.18})
+    bursts: dict[Manoeuvre, Plan] = field(
+        default_factory=lambda: {
+            Manoeuvre.FULL_BRAKE: Plan(2.0, (0.3, 3.0)),
+            Manoeuvre.HOLD_PEDAL: Plan(2.0, (0.3, 2.0), (-0.8, 1.0)),
+            Manoeuvre.FULL_THROTTLE: Plan(1.0, (0.4, 1.6)),
+            Manoeuvre.STEER_OFFSET: Plan(4.0, (0.3, 1.2), (0.5, 3.0)),
+            Manoeuvre.STEER_STEP: Plan(1.0, (0.2, 0.6), (0.1, 1.0)),
+            Manoeuvre.FREEZE: Plan(1.0, (0.3, 1.2)),
+        }
+    )
+    careless: dict[Manoeuvre, Plan] = field(
+        default_factory=lambda: {
+            Manoeuvre.IGNORE_LEAD: Plan(3.0, (1.5, 4.0), (0.9, 1.3)),
+            Manoeuvre.LATE_BRAKE: Plan(2.0, (2.0, 8.0), (3.5, 9.0)),
+            Manoeuvre.OVERSPEED: Plan(1.5, (2.0, 6.0), (1.15, 1.7)),
+            Manoeuvre.DRIFT: Plan(1.2, (1.0, 5.0), (0.2, 1.0)),
+            Manoeuvre.STEER_OFFSET: Plan(0.8, (0.6, 2.0), (1.5, 4.0)),
+            Manoeuvre.FULL_BRAKE: Plan(0.7, (0.5, 3.0)),
+            Manoeuvre.FULL_THROTTLE: Plan(0.6, (1.0, 3.0)),
+            Manoeuvre.FREEZE: Plan(0.5, (0.8, 2.5)),
+        }
+    )
+
+
+class Driver(Protocol):
+    """What wm_sim's drivers offer."""
+
+    def reset(self, world: World) -> None:
+        """Begin an episode."""
+
+    def act(self, frame: Frame) -> np.ndarray:
+        """Action for a frame, float32[2]."""
+
+
+class Explorer:
+    """Disturbs an expert according to the mood of the episode. Same generator, same drive."""
+
+    def __init__(self, expert: Driver, config: ExplorationConfig = ExplorationConfig()):  # noqa: B008
+        self.expert = expert
+        self.config = config
+        self.mood = Mood.CLEAN
+
+    def reset(self, world: World, rng: np.random.Generator) -> None:
+        """Begin an episode: draw its mood."""
+        self.expert.reset(world)
+        self._rng = rng
+        moods = list(self.config.share)
+        self.mood = moods[rng.choice(len(moods), p=np.array([self.config.share[m] for m in moods]))]
+        self._smooth = self.config.noise[rng.integers(len(self.config.noise))]
+        self._unit = rng.standard_normal(2)  # the smooth noise, unit variance
+        self._last = np.zeros(2, np.float32)
+        self._manoeuvre: Manoeuvre | None = None
+        self._left_s = self._strength = self._sign = 0.0
+
+    def act(self, frame: Frame) -> np.ndarray:
+        """Action for a frame, float32[2] in [-1, 1]."""
+        action = np.array(self.expert.act(frame), dtype=np.float32)
+        if self.mood in (Mood.NOISY, Mood.CARELESS):
+            self._add_noise(frame, action)
+        if self.mood is not Mood.CLEAN:
+            self._choose(frame)
+        if self._manoeuvre is not None:
+            self._apply(self._manoeuvre, frame, action)
+            self._left_s -= STEP_S
+            if self._left_s <= 0.0:
+                self._manoeuvre = None
+        self._last = np.clip(action, -1.0, 1.0)
+        return self._last
+
+    def _add_noise(self, frame: Frame, action: np.ndarray) -> None:
+        smooth = self._smooth if self.mood is Mood.NOISY else self.config.noise[0]
+        keep = math.exp(-STEP_S / smooth.tau_s)
+        self._unit = keep * self._unit + math.sqrt(1.0 - keep * keep) * self._rng.standard_normal(2)
+        action[0] += self._unit[0] * min(_steer_for(smooth.lateral_mps2, frame.speed_mps), self.config.steer_cap)
+        action[1] += self._unit[1] * smooth.accel
+
+    def _choose(self, frame: Frame) -> None:
+        """Perhaps begin a manoeuvre."""
+        if self._manoeuvre is not None or self._rng.random() >= self.config.rate_hz[self.mood] * STEP_S:
+            return
+        plans = dict(self.config.careless if self.mood is Mood.CARELESS else self.config.bursts)
+        if frame.truth.gap_ahead_m > NO_LEAD_M:
+            plans.pop(Manoeuvre.IGNORE_LEAD, None)
+            plans.pop(Manoeuvre.LATE_BRAKE, None)
+        names = list(plans)
+        weights = np.array([plans[name].weight for name in names])
+        self._manoeuvre = names[self._rng.choice(len(names), p=weights / weights.sum())]
+        plan = plans[self._manoeuvre]
+        self._left_s = self._rng.uniform(*plan.duration_s)
+        self._strength = self._rng.uniform(*plan.strength)
+        self._sign = 1.0 if self._rng.random() < 0.5 else -1.0
+
+    def _apply(self, manoeuvre: Manoeuvre, frame: Frame, action: np.ndarray) -> None:
+        """Change the expert's action in place."""
+        if manoeuvre is Manoeuvre.FULL_BRAKE:
+            action[1] = -1.0
+        elif manoeuvre is Manoeuvre.FULL_THROTTLE:
+            action[1] = 1.0
+        elif manoeuvre is Manoeuvre.HOLD_PEDAL:
+            action[1] = self._strength
+        elif manoeuvre in (Manoeuvre.STEER_OFFSET, Manoeuvre.DRIFT):  # strength: m/s^2 across
+            action[0] += self._sign * _steer_for(self._strength, frame.speed_mps)
+        elif manoeuvre is Manoeuvre.STEER_STEP:  # strength: action units
+            action[0] = self._sign * self._strength
+        elif manoeuvre is Manoeuvre.FREEZE:
+            action[:] = self._last
+        elif manoeuvre in (Manoeuvre.IGNORE_LEAD, Manoeuvre.OVERSPEED):  # strength: target over limit
+            action[1] = _pedal_towards(self._strength * frame.speed_limit_mps, frame.speed_mps)
+        elif manoeuvre is Manoeuvre.LATE_BRAKE:  # strength: m/s^2 of braking that wakes the driver
+            action[1] = _pedal_towards(1.1 * frame.speed_limit_mps, frame.speed_mps)
+            if _needed_braking(frame) > self._strength:
+                self._manoeuvre, self._left_s = Manoeuvre.FULL_BRAKE, max(self._left_s, 2.0)
+                action[1] = -1.0
+
+
+def _steer_for(lateral_mps2: float, speed_mps: float) -> float:
+    """Steering action that causes about this lateral acceleration; at most full steering."""
+    return min(lateral_mps2 * WHEELBASE_M / (max(speed_mps, 1.5) ** 2 * STEER_MAX_RAD), 1.0)
+
+
+def _pedal_towards(target_mps: float, speed_mps: float) -> float:
+    """Acceleration action that brings the speed to the target within about a second."""
+    wish = target_mps - speed_mps
+    return wish / (ACCEL_MAX_MPS2 if wish > 0 else BRAKE_MAX_MPS2)
+
+
+def _needed_braking(frame: Frame) -> float:
+    """Deceleration (m/s^2) that just avoids the car ahead if that keeps its speed."""
+    closing = max(frame.truth.closing_speed_mps, 0.0)
+    return closing * closing / (2.0 * max(frame.truth.gap_ahead_m - 1.0, 0.3))
