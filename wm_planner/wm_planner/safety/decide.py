@@ -117,7 +117,9 @@ def _judge_sensors(now: Clock, inputs: Inputs, limits: Limits, memory: GateState
     measured = (inputs.speed_mps, inputs.yaw_rate_radps, inputs.steering_angle_rad)
     if inputs.status_stamp_ns is not None and all(math.isfinite(value) for value in measured):
         speed = min(max(inputs.speed_mps, 0.0), _SPEED_BELIEVED_MPS)
-        memory = replace(memory, speed_mps=speed, status_ns=inputs.status_stamp_ns)
+        memory = replace(
+            memory, speed_mps=speed, yaw_rate_radps=inputs.yaw_rate_radps, status_ns=inputs.status_stamp_ns
+        )
     if _stale(now, memory.status_ns, limits) or _stale(now, inputs.odom_stamp_ns, limits):
         stale |= Reason.ODOM_STALE
     if inputs.scan_stamp_ns != memory.scan_ns and _readable(inputs.scan):

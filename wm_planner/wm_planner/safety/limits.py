@@ -7,6 +7,9 @@ from typing import Any
 
 from wm_planner.errors import PlannerError
 
+_MEASURABLE_MPS = 3.0  # slower than this, yaw rate says little about the car
+_TIGHTEST, _WIDEST = 0.6, 2.0  # how far the measured car may move the nominal steering bound
+
 
 def _limit(default: float, low: float, high: float, unit: str) -> Any:
     """A float field with its allowed range and unit."""
@@ -19,6 +22,7 @@ class Limits:
 
     # The car, as far as the gate knows it.
     wheelbase_m: float = _limit(2.75, 1.0, 6.0, "m")  # middle of the range met in training
+    understeer_s2pm2: float = _limit(0.002, 0.0, 0.02, "s^2/m^2")  # yaw gain falls by 1 + K v^2
     half_width_m: float = _limit(0.805, 0.3, 2.0, "m")
     front_bumper_m: float = _limit(3.54, 0.5, 8.0, "m")  # ahead of base_link (rear axle)
     lidar_x_m: float = _limit(1.3, -2.0, 6.0, "m")  # ahead of base_link
@@ -102,15 +106,38 @@ def limits_from(content: Any, origin: str = "limits") -> Limits:
     return Limits(**content)
 
 
+def effective_wheelbase(speed_mps: float, limits: Limits) -> float:
+    """Wheelbase in m of a car without understeer that would turn as this one does at `speed_mps`."""
+    return limits.wheelbase_m * (1.0 + limits.understeer_s2pm2 * speed_mps * speed_mps)
+
+
 def steering_bound(speed_mps: float, limits: Limits) -> float:
-    """Largest steering angle in rad that keeps v^2 tan(d)/L within the lateral acceleration limit."""
-    lateral = limits.lateral_acceleration_max_mps2 * limits.wheelbase_m
+    """Largest steering angle in rad that keeps v² tan(d)/L within the lateral acceleration limit of a nominal car."""
+    lateral = limits.lateral_acceleration_max_mps2 * effective_wheelbase(speed_mps, limits)
     return min(limits.steering_max_rad, math.atan2(lateral, speed_mps * speed_mps))
 
 
+def steering_range(speed_mps: float, yaw_rate_radps: float, before_rad: float, limits: Limits) -> tuple[float, float]:
+    """Least and largest steering angle in rad that keep the car within the lateral acceleration limit.
+
+    What the car does now, v times its yaw rate under the command `before_rad`, tells how far this car differs from the
+    nominal one (wheelbase, steering gain and bias, understeer, banking); the nominal bound is moved by that, within reason.
+    """
+    nominal = steering_bound(speed_mps, limits)
+    if speed_mps < _MEASURABLE_MPS:
+        return -nominal, nominal
+    most = limits.lateral_acceleration_max_mps2
+    lateral = min(max(speed_mps * yaw_rate_radps, -2.0 * most), 2.0 * most)
+    rad_per_mps2 = effective_wheelbase(speed_mps, limits) / (speed_mps * speed_mps)
+    tight, wide = _TIGHTEST * nominal, min(_WIDEST * nominal, limits.steering_max_rad)
+    high = min(max(before_rad + (most - lateral) * rad_per_mps2, tight), wide)
+    low = max(min(before_rad - (most + lateral) * rad_per_mps2, -tight), -wide)
+    return low, high
+
+
 def steering_rate_bound(speed_mps: float, steering_rad: float, limits: Limits) -> float:
-    """Largest steering rate in rad/s that keeps d/dt of v^2 tan(d)/L within the lateral jerk limit."""
-    by_jerk = limits.lateral_jerk_max_mps3 * limits.wheelbase_m * math.cos(steering_rad) ** 2
+    """Largest steering rate in rad/s that keeps d/dt of v² tan(d)/L within the lateral jerk limit."""
+    by_jerk = limits.lateral_jerk_max_mps3 * effective_wheelbase(speed_mps, limits) * math.cos(steering_rad) ** 2
     square = speed_mps * speed_mps
     if by_jerk >= limits.steering_rate_max_radps * square:
         return limits.steering_rate_max_radps

@@ -9,8 +9,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_planner.safety.limits import Limits
-from wm_planner.safety.types import GateState, Inputs, PlanInput, ScanTrack
+from wm_planner.safety.limits import Limits, effective_wheelbase
+from wm_planner.safety.types import GateState, Inputs, ScanTrack
 
 _VIEW_RAD = math.radians(80.0)  # sectors further to the side cannot hold anything in a drivable path
 _RANGE_MAX_M = 59.9  # at and beyond: no return
@@ -18,6 +18,7 @@ _NEAR_M = 12.0  # up to here either path counts and one scan is enough; beyond, 
 _SHARED_OVERLAP = 0.15  # least part of each of two neighbouring sectors that see one thing
 _SHARED_RANGE_M = 1.5
 _CURVATURE_S = 0.3  # filter time of the curvature being driven
+_PLANNED_S = 0.5
 _JUMP_M = 3.0  # a gap further than this from its prediction is another thing
 _ALPHA, _BETA = 0.6, 0.4  # gap and rate gains of the tracker
 _CLOSING_MPS = 0.5  # closing slower than this is following
@@ -36,7 +37,7 @@ def update_track(inputs: Inputs, limits: Limits, memory: GateState) -> ScanTrack
     before, stamp_ns = memory.track, inputs.scan_stamp_ns
     dt_s = 0.0 if before is None else max(0.0, (stamp_ns - before.stamp_ns) * 1e-9)
     driven = _driven_curvature(inputs, memory.speed_mps, before, dt_s, limits)
-    planned = driven if memory.plan is None else _planned_curvature(memory.plan, limits)
+    planned = _planned_curvature(memory, driven, limits)
     gap_m = nearest_gap(inputs.scan, driven, planned, limits)
     if before is None or dt_s <= 0.0 or before.hits == 0:
         hits = 0 if math.isinf(gap_m) else 1
@@ -146,7 +147,7 @@ def _driven_curvature(inputs: Inputs, speed_mps: float, before: ScanTrack | None
     if speed_mps > 2.0 and math.isfinite(inputs.yaw_rate_radps):
         measured = inputs.yaw_rate_radps / speed_mps
     elif math.isfinite(inputs.steering_angle_rad):
-        measured = math.tan(min(max(inputs.steering_angle_rad, -1.2), 1.2)) / limits.wheelbase_m
+        measured = math.tan(min(max(inputs.steering_angle_rad, -1.2), 1.2)) / effective_wheelbase(speed_mps, limits)
     else:
         measured = 0.0
     measured = min(max(measured, -0.5), 0.5)
@@ -155,11 +156,14 @@ def _driven_curvature(inputs: Inputs, speed_mps: float, before: ScanTrack | None
     return before.curvature_1pm + (measured - before.curvature_1pm) * dt_s / (_CURVATURE_S + dt_s)
 
 
-def _planned_curvature(plan: PlanInput, limits: Limits) -> float:
-    """Curvature in 1/m of the plan's first half second."""
-    first = plan.steering_angle[: max(1, round(0.5 / plan.dt_s))]
-    steering = min(max(float(np.mean(first, dtype=np.float64)), -1.2), 1.2)
-    return math.tan(steering) / limits.wheelbase_m
+def _planned_curvature(memory: GateState, driven_1pm: float, limits: Limits) -> float:
+    """Curvature in 1/m of the plan's first half second: the one driven, moved by the steering that the plan adds."""
+    if memory.plan is None or memory.command is None:
+        return driven_1pm
+    plan = memory.plan
+    steering = float(np.mean(plan.steering_angle[: max(1, round(_PLANNED_S / plan.dt_s))], dtype=np.float64))
+    added = min(max(steering, -1.2), 1.2) - memory.command.steering_angle_rad
+    return driven_1pm + added / effective_wheelbase(memory.speed_mps, limits)
 
 
 _SECTORS: dict[int, tuple[slice, Floats, Floats]] = {}

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from wm_planner.safety.limits import Limits, steering_bound, steering_rate_bound
+from wm_planner.safety.limits import Limits, steering_range, steering_rate_bound
 from wm_planner.safety.reasons import Source
 from wm_planner.safety.types import Command, GateState
 
@@ -28,7 +28,6 @@ def shape(
     any longer time keeps the bound.
     """
     speed = memory.speed_mps
-    bound = steering_bound(speed, limits)
     if memory.command is not None:
         before, credit_s = memory.command.steering_angle_rad, memory.steering_credit_s
     else:
@@ -36,7 +35,8 @@ def shape(
         before, credit_s = min(max(measured, -limits.steering_max_rad), limits.steering_max_rad), limits.steering_burst_s
     credit_s = min(credit_s + elapsed_s, limits.steering_burst_s)
     rate = steering_rate_bound(speed, before, limits)
-    within = min(max(steering, -bound), bound)
+    low, high = steering_range(speed, memory.yaw_rate_radps, before, limits)
+    within = min(max(steering, low), high)
     step = rate * credit_s
     allowed = min(max(within, before - step), before + step)
     credit_s = max(0.0, credit_s - abs(allowed - before) / rate)

@@ -80,6 +80,7 @@ class GateState:
     plan: PlanInput | None = None  # last accepted
     refused_since_ns: int | None = None  # first refusal since the last accepted plan
     speed_mps: float = 0.0  # last finite
+    yaw_rate_radps: float = 0.0  # last finite
     status_ns: int | None = None  # stamp of the last usable vehicle status
     scan_ns: int | None = None  # stamp of the last usable scan
     steering_credit_s: float = 0.0  # slew time saved up

@@ -1,0 +1,97 @@
+"""What the planner wants: the world model's return, minus doubt, minus discomfort, inside the allowed risk."""
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_dynamics.protocols import Engine
+from wm_planner.errors import PlannerError
+from wm_planner.solvers.protocol import Scored
+from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
+
+Array = NDArray[np.float32]
+
+RETURN, COLLISION, OFF_ROAD, DISAGREEMENT = range(4)  # columns of Scored.detail
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Weights in units of return (a good step earns about 1), limits as probabilities within the horizon."""
+
+    collision_max: float = 0.2  # 1; above it a plan is infeasible
+    off_road_max: float = 0.2  # 1; above it a plan is infeasible
+    collision_weight: float = 3.0  # return a unit of probability
+    off_road_weight: float = 3.0  # return a unit of probability
+    disagreement_weight: float = 0.2  # return a unit of disagreement over its validation p95
+    lateral_jerk_weight: float = 0.1  # return at a mean square lateral jerk of (5 m/s³)²
+    steering_rate_weight: float = 0.1  # return at a mean square steering rate of (0.8 rad/s)²
+    jerk_weight: float = 0.05  # return at a mean square longitudinal jerk of (10 m/s³)²
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0.0):
+                raise PlannerError(f"objective {item.name}: {value!r} has to be a finite number of at least 0; change it.")
+        if self.collision_max <= 0.0 or self.off_road_max <= 0.0:
+            raise PlannerError("objective collision_max and off_road_max: have to be above 0; raise them.")
+
+
+_LATERAL_JERK, _STEERING_RATE, _JERK = 5.0, 0.8, 10.0  # m/s³, rad/s, m/s³: scales of the comfort terms
+
+
+class Objective:
+    """Scores action sequences from one belief. A solver calls it; it calls the engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: ObjectiveConfig,
+        belief: Array,  # [L]
+        before: Array,  # [2] action in force
+        lateral_per_rad: float,  # m/s² of lateral acceleration a radian of steering at the present speed
+        step_s: float,
+    ) -> None:
+        self._engine, self._config, self._belief = engine, config, belief
+        self._before = np.array([before[0] * STEER_MAX_RAD, _acceleration(before[1])], np.float32)
+        self._disagreement_scale = np.float32(1.0 / max(engine.config.disagreement_p95, 1e-9))
+        lateral = config.lateral_jerk_weight * (lateral_per_rad / _LATERAL_JERK) ** 2
+        turning = config.steering_rate_weight / _STEERING_RATE**2
+        self._steer_cost = np.float32((lateral + turning) / step_s**2)  # a rad² a step
+        self._accel_cost = np.float32(config.jerk_weight / (_JERK * step_s) ** 2)  # a (m/s²)² a step
+
+    def __call__(self, actions: Array) -> Scored:
+        """Value, risk and detail of sequences [N, H, 2]."""
+        config = self._config
+        outcome = self._engine.score(self._belief, actions)
+        doubt = outcome.disagreement * self._disagreement_scale
+        value = (
+            outcome.ret
+            - np.float32(config.disagreement_weight) * doubt
+            - np.float32(config.collision_weight) * outcome.collision
+            - np.float32(config.off_road_weight) * outcome.off_road
+            - self._discomfort(actions)
+        )
+        risk = np.maximum(
+            outcome.collision * np.float32(1.0 / config.collision_max),
+            outcome.off_road * np.float32(1.0 / config.off_road_max),
+        )
+        detail = np.stack([outcome.ret, outcome.collision, outcome.off_road, doubt], axis=1)
+        return Scored(value, risk, detail)
+
+    def _discomfort(self, actions: Array) -> Array:
+        """Mean squared change from step to step, the first from the action in force [N]."""
+        physical = np.empty((2, *actions.shape[:2]), np.float32)  # steering angle, acceleration
+        np.multiply(actions[..., 0], np.float32(STEER_MAX_RAD), out=physical[0])
+        physical[1] = _acceleration(actions[..., 1])
+        change = np.empty_like(physical)
+        np.subtract(physical[..., 1:], physical[..., :-1], out=change[..., 1:])
+        np.subtract(physical[..., 0], self._before[:, None], out=change[..., 0])
+        mean_square = np.einsum("anh,anh->an", change, change) / np.float32(actions.shape[1])
+        return self._steer_cost * mean_square[0] + self._accel_cost * mean_square[1]
+
+
+def _acceleration(accel: Array) -> Array:
+    """m/s² of the action's second number."""
+    return np.where(accel > 0, accel * np.float32(ACCEL_MAX_MPS2), accel * np.float32(BRAKE_MAX_MPS2))

@@ -1,0 +1,198 @@
+"""From a belief to a plan: bounds for the speed, the objective, the solver, and full braking when nothing holds."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_dynamics.protocols import Engine
+from wm_planner.errors import PlannerError
+from wm_planner.objective import COLLISION, DISAGREEMENT, OFF_ROAD, RETURN, Objective, ObjectiveConfig
+from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range, steering_rate_bound
+from wm_planner.safety.types import PlanInput
+from wm_planner.solvers import Bounds, ICemConfig, Problem, Solution, make_solver
+from wm_planner.solvers.deadline import Deadline
+from wm_sim.action import STEER_MAX_RAD, to_physical
+from wm_sim.observation import STATE_NAMES, STEP_S
+
+Array = NDArray[np.float32]
+
+SPEED, YAW_RATE, PREVIOUS = (STATE_NAMES.index(name) for name in ("speed_mps", "yaw_rate_radps", "previous_steer"))
+
+
+class Status(IntEnum):
+    """wm_msgs/Plan.status."""
+
+    OK = 0
+    INFEASIBLE = 1  # nothing evaluated was safe enough; this is the least risky
+    FALLBACK = 2  # the belief or every outcome was not finite: full braking
+    TIMEOUT = 3  # the deadline cut the search; this is the best so far
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """How the planner searches and what it wants."""
+
+    solver: str = "icem"
+    icem: ICemConfig = field(default_factory=ICemConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    limits: Limits = field(default_factory=Limits)  # the gate's, so that it seldom has to clip
+    throttle_rise: float = 0.5  # action units a step, at most; braking may come at once
+
+
+@dataclass(frozen=True, eq=False)
+class PlanResult:
+    """A plan: controls from the frame on, one every step."""
+
+    actions: Array  # [H, 2]
+    steering_angle: Array  # [H] rad
+    acceleration: Array  # [H] m/s²
+    speed: Array  # [H] m/s, at the end of each step
+    expected_return: float
+    collision_prob: float  # 0..1
+    off_road_prob: float  # 0..1
+    disagreement: float  # over its validation p95
+    solve_ms: float
+    samples: int
+    status: Status
+
+    def as_input(self, seq: int, source_stamp_ns: int) -> PlanInput:
+        """The plan as the gate hears it."""
+        return PlanInput(seq, source_stamp_ns, STEP_S, self.steering_angle, self.acceleration)
+
+
+class Planner:
+    """Plans inside a world model. The same seed and inputs since `reset` give the same plans while no deadline is set."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: PlannerConfig | None = None,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config or PlannerConfig()
+        self.engine = engine
+        self._seed = seed
+        self._clock = clock
+        if self.config.icem.horizon != engine.config.horizon or self.config.icem.chunk % engine.config.chunk:
+            raise PlannerError(
+                f"solver horizon {self.config.icem.horizon}, chunk {self.config.icem.chunk}: the model imagines "
+                f"{engine.config.horizon} steps of {engine.config.chunk} candidates; set both to the model's."
+            )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget earlier plans; the random numbers start again from the seed."""
+        self._solver = make_solver(self.config.solver, self.config.icem, np.random.default_rng(self._seed))
+
+    def plan_from(self, belief: Array, state: Array, deadline_s: float | None = None) -> PlanResult:
+        """Plan from a belief [L] and the observation's state vector [15]: what the node and the agent both call."""
+        state = np.asarray(state, np.float32)
+        before = state[PREVIOUS : PREVIOUS + 2]
+        return self.plan(belief, float(state[SPEED]), before, deadline_s, yaw_rate_radps=float(state[YAW_RATE]))
+
+    def plan(
+        self,
+        belief: Array,
+        speed_mps: float,
+        previous_action: Array,
+        deadline_s: float | None = None,
+        *,
+        yaw_rate_radps: float | None = None,
+    ) -> PlanResult:
+        """Plan from `belief` [L] at `speed_mps` with `previous_action` [2] in force, within `deadline_s` from now.
+
+        `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. Never raises for
+        values that are not finite: the answer is then full braking with the steering held.
+        """
+        began = self._clock()
+        before = np.clip(np.nan_to_num(np.asarray(previous_action, np.float32)), -1.0, 1.0)
+        belief = np.asarray(belief, np.float32)
+        if not (np.isfinite(belief).all() and math.isfinite(speed_mps) and np.isfinite(previous_action).all()):
+            return self._fallback(before, speed_mps, began, samples=0)
+        bounds, lateral_per_rad = self._bounds(speed_mps, yaw_rate_radps, before)
+        objective = Objective(self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S)
+        deadline = Deadline(None if deadline_s is None else deadline_s - (self._clock() - began), self._clock)
+        solution = self._solver.solve(Problem(objective, bounds, self._proposals(belief), deadline))
+        if not solution.finite:
+            return self._fallback(before, speed_mps, began, solution.samples)
+        return self._result(solution, speed_mps, began)
+
+    def _proposals(self, belief: Array) -> Array:
+        proposals = np.asarray(self.engine.propose(belief), np.float32)
+        finite = np.isfinite(proposals).all(axis=(1, 2))
+        return proposals if finite.all() else proposals[finite]
+
+    def _bounds(self, speed_mps: float, yaw_rate_radps: float | None, before: Array) -> tuple[Bounds, float]:
+        """What the gate would let pass at this speed, in action units, and m/s² of lateral acceleration a rad."""
+        limits, steering = self.config.limits, float(before[0]) * STEER_MAX_RAD
+        speed = max(speed_mps, 0.0)
+        lateral_per_rad = speed * speed / effective_wheelbase(speed, limits)
+        if yaw_rate_radps is None or not math.isfinite(yaw_rate_radps):
+            yaw_rate_radps = lateral_per_rad * math.tan(steering) / max(speed, 1e-3)
+        low, high = steering_range(speed, yaw_rate_radps, steering, limits)
+        slew = steering_rate_bound(speed, steering, limits) * STEP_S / STEER_MAX_RAD
+        bounds = Bounds(
+            low=np.array([low / STEER_MAX_RAD, -1.0], np.float32),
+            high=np.array([high / STEER_MAX_RAD, 1.0], np.float32),
+            fall=np.array([slew, 2.0], np.float32),
+            rise=np.array([slew, max(self.config.throttle_rise, float(-before[1]))], np.float32),
+            before=before,
+        )
+        return bounds, lateral_per_rad
+
+    def _result(self, solution: Solution, speed_mps: float, began: float) -> PlanResult:
+        if not solution.feasible:
+            status = Status.INFEASIBLE
+        else:
+            status = Status.OK if solution.complete else Status.TIMEOUT
+        steering_angle, acceleration = to_physical(solution.actions)
+        detail = solution.detail
+        return PlanResult(
+            actions=solution.actions,
+            steering_angle=steering_angle,
+            acceleration=acceleration,
+            speed=predicted_speed(speed_mps, acceleration),
+            expected_return=float(detail[RETURN]),
+            collision_prob=float(detail[COLLISION]),
+            off_road_prob=float(detail[OFF_ROAD]),
+            disagreement=float(detail[DISAGREEMENT]),
+            solve_ms=(self._clock() - began) * 1e3,
+            samples=solution.samples,
+            status=status,
+        )
+
+    def _fallback(self, before: Array, speed_mps: float, began: float, samples: int) -> PlanResult:
+        """Full braking with the steering held."""
+        self._solver.reset()
+        actions = np.empty((self.config.icem.horizon, 2), np.float32)
+        actions[:, 0], actions[:, 1] = before[0], -1.0
+        steering_angle, acceleration = to_physical(actions)
+        return PlanResult(
+            actions=actions,
+            steering_angle=steering_angle,
+            acceleration=acceleration,
+            speed=predicted_speed(speed_mps if math.isfinite(speed_mps) else 0.0, acceleration),
+            expected_return=0.0,
+            collision_prob=1.0,
+            off_road_prob=1.0,
+            disagreement=0.0,
+            solve_ms=(self._clock() - began) * 1e3,
+            samples=samples,
+            status=Status.FALLBACK,
+        )
+
+
+def predicted_speed(speed_mps: float, acceleration: Array) -> Array:
+    """Speed at the end of each step [H] in m/s, never below zero, driving `acceleration` [H] from `speed_mps`."""
+    speed = np.empty(len(acceleration), np.float32)
+    now = max(0.0, speed_mps)
+    for step, change in enumerate(acceleration.tolist()):
+        now = max(0.0, now + change * STEP_S)
+        speed[step] = now
+    return speed

@@ -1,0 +1,79 @@
+"""What a solver is given and what it answers. No model, no car: a score of action sequences and bounds on them."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_planner.solvers.deadline import Deadline
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What the score says about N action sequences. Not finite counts as worst."""
+
+    value: Array  # [N] larger is better
+    risk: Array  # [N] in units of what is allowed: feasible up to 1
+    detail: Array  # [N, D] columns handed through to the caller
+
+
+class Score(Protocol):
+    """Judges action sequences [N, H, 2]."""
+
+    def __call__(self, actions: Array) -> Scored: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """What an action may be, and how far it may move from one step to the next, per action dimension."""
+
+    low: Array  # [2]
+    high: Array  # [2]
+    fall: Array  # [2] largest decrease a step, positive
+    rise: Array  # [2] largest increase a step, positive
+    before: Array  # [2] action in force now
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One plan to make."""
+
+    score: Score
+    bounds: Bounds
+    proposals: Array  # [P, H, 2] sequences worth looking at, the first the best guess; P may be 0
+    deadline: Deadline = field(default_factory=Deadline)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The best sequence that was evaluated."""
+
+    actions: Array  # [H, 2]
+    value: float
+    risk: float
+    detail: Array  # [D]
+    samples: int  # sequences evaluated
+    complete: bool  # False: the deadline cut the search
+
+    @property
+    def feasible(self) -> bool:
+        return self.risk <= 1.0
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.value) and np.isfinite(self.risk) and np.isfinite(self.actions).all())
+
+
+class Solver(Protocol):
+    """Searches; remembers from plan to plan until reset."""
+
+    def reset(self) -> None:
+        """Forget earlier plans."""
+        ...
+
+    def solve(self, problem: Problem) -> Solution:
+        """Best evaluated sequence within the deadline."""
+        ...
