@@ -36,8 +36,6 @@ def hash_bits(a: int, b: int, c: int) -> int:
     h ^= h >> _S32
     h *= _M3
     h ^= h >> _S29
-    h *= _M0
-    h ^= h >> _S32
     return h
 
 

@@ -47,7 +47,7 @@ STATE_NAMES = (
 )
 STATE_SIZE = len(STATE_NAMES)  # 15
 
-_BACK, _FORWARD = 6, 16  # segments searched around the last one before looking everywhere
+_BACK, _FORWARD = 3, 7  # segments searched around the last one before looking everywhere
 _LOST_M = 12.0
 
 

@@ -110,6 +110,16 @@ class World:
             raise SimError("the world has no episode yet: call reset(family, seed) first.")
         return self._scenario
 
+    @property
+    def progress_m(self) -> float:
+        """How far along the route the ego is."""
+        return self._s - self.scenario.start_s
+
+    @property
+    def road_index(self) -> int:
+        """The road's sample nearest to the ego."""
+        return self._index
+
     def reset(self, family: str, seed: int) -> Frame:
         """Start the episode that (family, seed) stands for and look at it."""
         scenario = build_scenario(family, int(seed), self._options)
@@ -137,6 +147,7 @@ class World:
         self._last_s, self._last_ticks = self._s, 0
         self._last_acceleration, self._last_steer = 0.0, 0.0
         self._over = False
+        self.trail: list[tuple[float, float]] = []  # where the ego was at each look, for pictures
         return self.sense()
 
     def command(self, action: ArrayLike) -> None:
@@ -221,6 +232,7 @@ class World:
         x, y, yaw, speed, steer, _, acceleration, yaw_rate = self.ego.tolist()
         time_s = self._ticks * PHYSICS_STEP_S
         camera, scan = self._draw(x, y, yaw)
+        self.trail.append((x, y))
         ex, ey, eyaw = scenario.localisation.at(time_s)
         pose = (x + ex, y + ey, math.remainder(yaw + eyaw, 2.0 * math.pi))
         state = state_vector(

@@ -106,7 +106,8 @@ def paint_car(
     first_v, last_v = max(0, int(math.floor(v0))), min(height, int(math.ceil(v1)))
     if first_u >= last_u or first_v >= last_v:
         return
-    subs = 4 if (last_u - first_u) * (last_v - first_v) < 300 else 2
+    pixels = (last_u - first_u) * (last_v - first_v)
+    subs = 4 if pixels < 50 else 3 if pixels < 200 else 2
     ox, oy = -(cos * ahead + sin * aside), -(cos * aside - sin * ahead)  # the camera, seen from the car
     is_van = top >= VAN_HEIGHT_M
     belt = top if is_van else 0.62 * top

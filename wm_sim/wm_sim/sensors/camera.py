@@ -21,14 +21,16 @@ FAR_M = 120.0  # beyond, the ground is haze
 CELL_M = 4.0
 CELLS_X, CELLS_Y = 31, 42
 REACH_CELLS = 3  # a line sample marks the cells this near to it
-ROAD_REACH_M = 9.5
+MARKED_M = 13.0  # … so that no pixel of road, shoulder or half a cell beyond is missed
+ASPHALT_MARGIN_M = 0.3  # beyond the edge lines
+SHOULDER_M = 1.2
 
 GRASS, ASPHALT, SHOULDER, MARKING = look_at.GRASS, look_at.ASPHALT, look_at.SHOULDER, look_at.MARKING
 SKY_TOP, SKY_LOW, TREES, GAIN, NOISE = look_at.SKY_TOP, look_at.SKY_LOW, look_at.TREES, look_at.GAIN, look_at.NOISE
 PITCH_OFFSET, WEAR, LINE_WIDTH, DASH = look_at.PITCH_OFFSET, look_at.WEAR, look_at.LINE_WIDTH, look_at.DASH
 DASH_PERIOD, TEXTURE, HAZE, SUN_YAW = look_at.DASH_PERIOD, look_at.TEXTURE, look_at.HAZE, look_at.SUN_YAW
 TREE_HEIGHT, SEED = look_at.TREE_HEIGHT, look_at.SEED
-_U16, _MASK = np.uint64(16), np.uint64(0xFFFF)
+_U16, _U32, _MASK = np.uint64(16), np.uint64(32), np.uint64(0xFFFF)
 _HALF_TAN = math.tan(CAMERA_HFOV_RAD / 2)
 
 
@@ -48,7 +50,7 @@ def nearest_samples(line: NDArray[np.float64], index: int, x: float, y: float, y
             for b in range(max(0, column - REACH_CELLS), min(CELLS_Y, column + REACH_CELLS + 1)):
                 ey = (b + 0.5 - CELLS_Y // 2) * CELL_M - py
                 squared = ex * ex + ey * ey
-                if squared < distance[a, b]:
+                if squared < distance[a, b] and squared < MARKED_M * MARKED_M:
                     distance[a, b] = squared
                     cells[a, b] = i
     return cells
@@ -60,6 +62,12 @@ def share(low: float, high: float, at: float, extent: float) -> float:
     half = 0.5 * extent
     covered = min(high, at + half) - max(low, at - half)
     return min(max(covered / extent, 0.0), 1.0)
+
+
+@kernel
+def to_byte(value: float) -> int:
+    """A colour value as stored, 0..255."""
+    return np.uint8(min(max(value, 0.0), 255.0))
 
 
 @kernel
@@ -118,10 +126,10 @@ def draw_ground(
     pitch: float,
     noise_seed: int,
 ) -> None:
-    """Grass, shoulder, asphalt and markings below the horizon."""
+    """Grass, shoulder, asphalt and markings below the horizon, each counted by its share of the pixel's footprint."""
     height, width = image.shape[0], image.shape[1]
     focal = 0.5 * width / _HALF_TAN
-    gain, noise, texture, wear = look[GAIN], look[NOISE] * 3.46, look[TEXTURE], look[WEAR]
+    gain, noise, texture, wear = look[GAIN], look[NOISE] * 3.46 / 65536.0, look[TEXTURE], 1.6 * look[WEAR]
     sin_pitch, cos_pitch = math.sin(pitch), math.cos(pitch)
     cos, sin = math.cos(yaw), math.sin(yaw)
     cells = nearest_samples(line, index, x, y, yaw)
@@ -129,7 +137,8 @@ def draw_ground(
     half_line = 0.5 * look[LINE_WIDTH]
     dash, period = look[DASH], look[DASH_PERIOD]
     right, middle, left = -0.5 * lane_width, 0.5 * lane_width, 1.5 * lane_width
-    colour = np.empty(3)
+    # Cases are judged by the distance to the middle of the road, which is symmetric.
+    half_road = 0.5 * (left - right)
     for v in range(height):
         up = (0.5 * height - v - 0.5) / focal
         down = sin_pitch - up * cos_pitch
@@ -145,57 +154,70 @@ def draw_ground(
         long = high_reach * (cos_pitch + high_up * sin_pitch) - low_reach * (cos_pitch + low_up * sin_pitch)
         spread = high_reach - low_reach
         haze = 1.0 - math.exp(-ahead / look[HAZE])
-        grain = min(max(1.0 - 0.25 * long, 0.0), 1.0) * texture
+        veil = haze * 0.85 * gain
+        veil_r, veil_g, veil_b = veil * look[SKY_LOW], veil * look[SKY_LOW + 1], veil * look[SKY_LOW + 2]
+        clear = (1.0 - haze) * gain
+        grain = 2.0 * texture * min(max(1.0 - 0.25 * long, 0.0), 1.0)
+        row = min(int(ahead / CELL_M), CELLS_X - 1)
+        reached = -1  # line sample of the pixel to the left
         for u in range(width):
             offset = -(u + 0.5 - 0.5 * width) / focal
             aside = reach * offset
-            for c in range(3):
-                colour[c] = look[GRASS + c]
+            red, green, blue = look[GRASS], look[GRASS + 1], look[GRASS + 2]
             cell = -1
-            if ahead < FAR_M:
-                column = int(math.floor(aside / CELL_M)) + CELLS_Y // 2
-                if 0 <= column < CELLS_Y:
-                    cell = cells[int(ahead / CELL_M), column]
+            column = int(math.floor(aside / CELL_M)) + CELLS_Y // 2
+            if ahead < FAR_M and 0 <= column < CELLS_Y:
+                cell = cells[row, column]
             gx = x + cos * ahead - sin * aside
             gy = y + sin * ahead + cos * aside
             on_road = 0.0
             if cell >= 0:
-                i, s, d = locate(line, cell, gx, gy)
-                if -right - ROAD_REACH_M < d < ROAD_REACH_M:
-                    tx = cos * line[i, LCOS] + sin * line[i, LSIN]  # the road's direction in the ego frame
-                    ty = cos * line[i, LSIN] - sin * line[i, LCOS]
-                    drift = spread * offset
-                    d_extent = abs(tx) * across + abs(tx * drift - ty * long) + 1e-3
-                    s_extent = abs(ty) * across + abs(tx * long + ty * drift) + 1e-3
-                    side = share(right - 1.2, left + 1.2, d, d_extent)
-                    on_road = share(right - 0.3, left + 0.3, d, d_extent)
-                    paint = share(right - half_line, right + half_line, d, d_extent)
-                    paint += share(left - half_line, left + half_line, d, d_extent)
-                    centre = share(middle - half_line, middle + half_line, d, d_extent)
-                    if centre > 0.0:
-                        metres = painted(s + 0.5 * s_extent, dash, period) - painted(s - 0.5 * s_extent, dash, period)
-                        paint += centre * metres / s_extent
-                    if paint > 0.0:
+                start = reached if reached >= 0 and abs(cell - reached) < 12 else cell
+                i, s, d = locate(line, start, gx, gy)
+                reached = i
+                tx = cos * line[i, LCOS] + sin * line[i, LSIN]  # the road's direction in the ego frame
+                ty = cos * line[i, LSIN] - sin * line[i, LCOS]
+                drift = spread * offset
+                d_extent = abs(tx) * across + abs(tx * drift - ty * long) + 1e-3
+                away = abs(d - middle)
+                half = 0.5 * d_extent
+                if away - half < half_road + SHOULDER_M:
+                    per = 1.0 / d_extent
+                    side = min(max((half_road + SHOULDER_M - away) * per + 0.5, 0.0), 1.0)
+                    on_road = min(max((half_road + ASPHALT_MARGIN_M - away) * per + 0.5, 0.0), 1.0)
+                    if on_road < 1.0:
+                        red += side * (look[SHOULDER] - red)
+                        green += side * (look[SHOULDER + 1] - green)
+                        blue += side * (look[SHOULDER + 2] - blue)
+                    red += on_road * (look[ASPHALT] - red)
+                    green += on_road * (look[ASPHALT + 1] - green)
+                    blue += on_road * (look[ASPHALT + 2] - blue)
+                    near_edge = abs(away - half_road) < half + half_line
+                    near_middle = away < half + half_line
+                    if near_edge or near_middle:
+                        s_extent = abs(ty) * across + abs(tx * long + ty * drift) + 1e-3
+                        paint = 0.0
+                        if near_edge:
+                            paint = share(half_road - half_line, half_road + half_line, away, d_extent)
+                        if near_middle:
+                            metres = painted(s + 0.5 * s_extent, dash, period) - painted(s - 0.5 * s_extent, dash, period)
+                            paint += share(-half_line, half_line, d - middle, d_extent) * metres / s_extent
                         patch = 0.5
                         if s_extent < 2.0:
-                            patch = hash_unit(seed, math.floor(s * 1.7), math.floor(d * 3.0))
-                        paint *= 1.0 - wear * 1.6 * patch
-                    for c in range(3):
-                        colour[c] += side * (look[SHOULDER + c] - colour[c])
-                        colour[c] += on_road * (look[ASPHALT + c] - colour[c])
-                        colour[c] += paint * (look[MARKING + c] - colour[c])
-            factor = 1.0
+                            patch = hash_unit(seed, int(s * 1.7), int(math.floor(d * 3.0)))
+                        paint *= 1.0 - wear * patch
+                        red += paint * (look[MARKING] - red)
+                        green += paint * (look[MARKING + 1] - green)
+                        blue += paint * (look[MARKING + 2] - blue)
+            factor = clear
             if grain > 0.0:
-                cut = 1.0 + 2.0 * on_road  # asphalt is finer than grass
-                rough = hash_unit(seed, math.floor(gx * cut), math.floor(gy * cut)) - 0.5
-                factor += 2.0 * grain * rough * (1.0 - 0.7 * on_road)
+                cut = 1.0 + 2.0 * on_road  # asphalt is finer than grass, and smoother
+                rough = hash_unit(seed, int(math.floor(gx * cut)), int(math.floor(gy * cut))) - 0.5
+                factor *= 1.0 + grain * rough * (1.0 - 0.7 * on_road)
             bits = hash_bits(noise_seed, v, u)
-            for c in range(3):
-                value = colour[c] * factor
-                value = (value + haze * (look[SKY_LOW + c] * 0.85 - value)) * gain
-                value += noise * ((bits & _MASK) / 65536.0 - 0.5)
-                bits >>= _U16
-                image[v, u, c] = np.uint8(min(max(value, 0.0), 255.0))
+            image[v, u, 0] = to_byte(red * factor + veil_r + noise * (float(bits & _MASK) - 32768.0))
+            image[v, u, 1] = to_byte(green * factor + veil_g + noise * (float((bits >> _U16) & _MASK) - 32768.0))
+            image[v, u, 2] = to_byte(blue * factor + veil_b + noise * (float((bits >> _U32) & _MASK) - 32768.0))
 
 
 @kernel
