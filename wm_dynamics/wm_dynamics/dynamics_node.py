@@ -50,7 +50,7 @@ class DynamicsNode(StackNode):
 
     def publish(self, joined: dict | None) -> None:
         """Filter and publish; a moment that was sent again gets the answer that it had."""
-        if joined is None or not self.active:
+        if joined is None:
             return
         observation: Observation = joined["observation"]
         if self.answer is None or self.answer.source_stamp != observation.source_stamp:

@@ -62,7 +62,7 @@ class PerceptionNode(StackNode):
 
     def publish(self, moment: Moment | None) -> None:
         """Encode and publish; a moment that was sent again gets the answer that it had."""
-        if moment is None or not self.active:
+        if moment is None:
             return
         if self.answer is None or to_ns(self.answer.source_stamp) != moment.stamp_ns:
             self.answer = self.encode(moment)

@@ -18,7 +18,7 @@ from wm_sim.observation import CAMERA_HFOV_RAD, SCAN_MAX_M
 from wm_sim.scenarios import FAMILIES
 from wm_sim.session import TICK_NS, Session, Stage
 from wm_sim.vehicle_interface import Command
-from wm_sim.world import Event, Frame, World, WorldConfig
+from wm_sim.world import Frame, World, WorldConfig
 
 EVENT_TYPES = {
     "collision": DriveEvent.COLLISION,
@@ -117,7 +117,6 @@ class SimNode(StackNode):
 
     def begin(self, family: str, seed: int) -> None:
         frame = self.session.reset(family, seed)
-        frame.events.insert(0, Event("reset", 0.0, f"{family} seed {seed}"))
         self.route.publish(path_msg(self.session.world.route, to_stamp(self.session.frame_ns)))
         self.publish(frame)
 

@@ -1,0 +1,174 @@
+"""`wm drive`: one drive from camera to control, over real ROS 2 processes, with a report at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from wm_bringup.domain import chosen_domain, lock_domain
+from wm_bringup.errors import BringupError
+from wm_bringup.paths import MODEL, find_model, fresh_folder, stack_parameters
+from wm_bringup.processes import ProcessGroup, describe_end
+from wm_bringup.topology import Process, Setup, parameter_file, topology
+
+QUIET_ENV = {  # one thread a process: seven of them share few cores
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+ROS_ENV = {"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
+@dataclass(frozen=True)
+class DriveConfig:
+    """Drive a learned world model through one episode and leave a report, a picture, a video and a bag."""
+
+    scenario: str = "stop_go"
+    """Scenario family."""
+    seed: int = 7
+    """Seed of the world; below 1,000,000 worlds are for training and tuning."""
+    mode: Literal["realtime", "lockstep"] = "realtime"
+    """What moves the world: the wall clock, or each command (same seed, same drive)."""
+    model: Path = Path(MODEL)
+    """Model folder."""
+    sim: Literal["builtin"] = "builtin"
+    """Simulator."""
+    record: bool = True
+    """Record a bag."""
+    out: Path | None = None
+    """Folder for everything that the drive leaves; runs/drive-<time> when not named."""
+    domain_id: int | None = None
+    """ROS domain; that of the environment, or 0, when not named."""
+    engage: bool = True
+    """Engage by itself once the self-check passes; else wait for a call of safety/engage."""
+    length_m: float | None = None
+    """Length of the route, m; the family's own when not named."""
+    speed: float = 1.0
+    """Simulated seconds per wall second (realtime)."""
+    params_file: Path | None = None
+    """ROS parameter file over the stack's own."""
+    namespace: str = ""
+    """Namespace of every node."""
+    log_level: Literal["debug", "info", "warn", "error"] = "warn"
+    """Log level of every node."""
+
+
+def drive(config: DriveConfig) -> int:
+    """Run the stack until the drive ends; the exit code. BringupError when it cannot start."""
+    check_scenario(config.scenario)
+    model = check_model(config.model)
+    if config.params_file is not None and not config.params_file.is_file():
+        raise BringupError(f"parameter file {config.params_file}: no such file. Name a ROS parameter file.")
+    domain = chosen_domain(config.domain_id)
+    lock = lock_domain(domain)
+    try:
+        out = fresh_folder(config.out)
+        setup = Setup(
+            scenario=config.scenario,
+            seed=config.seed,
+            mode=config.mode,
+            model=str(model),
+            speed=config.speed,
+            route_length_m=config.length_m or 0.0,
+            sim=config.sim,
+            bag=str(out / "bag") if config.record else "",
+            report=str(out),
+            engage=config.engage,
+        )
+        return _run(config, topology(setup), out, domain)
+    finally:
+        lock.close()
+
+
+def check_scenario(scenario: str) -> None:
+    """BringupError unless the family exists."""
+    from wm_sim.scenarios import FAMILIES
+
+    if scenario not in FAMILIES:
+        raise BringupError(f"unknown scenario {scenario}: choose one of {', '.join(sorted(FAMILIES))}.")
+
+
+def check_model(model: Path) -> Path:
+    """The model's folder, every file of it found and intact; ModelError or BringupError in one sentence if not."""
+    from wm_perception.model_folder import read_model_config, verified_file
+
+    folder = find_model(model)
+    config = read_model_config(folder)
+    for name in config.files:
+        verified_file(folder, config, name)
+    return folder
+
+
+def command_line(process: Process, files: list[Path], namespace: str = "", log_level: str = "warn") -> list[str]:
+    """How a process of the topology is started without ros2 run."""
+    command = [sys.executable, "-m", process.module, "--ros-args", "--log-level", log_level]
+    if namespace:
+        command += ["-r", f"__ns:=/{namespace.strip('/')}"]
+    for file in files:
+        command += ["--params-file", str(file)]
+    return command
+
+
+def environment(domain: int) -> dict[str, str]:
+    """What every process of the stack sees; values that the user set win."""
+    return ROS_ENV | os.environ | QUIET_ENV | {"ROS_DOMAIN_ID": str(domain)}
+
+
+def _run(config: DriveConfig, processes: tuple[Process, ...], out: Path, domain: int) -> int:
+    chosen = out / "parameters.yaml"
+    chosen.write_text(yaml.safe_dump(parameter_file(processes), sort_keys=False))
+    files = [stack_parameters(), *([config.params_file.resolve()] if config.params_file else []), chosen]
+    logs = out / "log"
+    logs.mkdir()
+    env = environment(domain)
+    group = ProcessGroup(logs)
+    for process in processes:
+        group.add(process.name, command_line(process, files, config.namespace, config.log_level), env)
+    print(f"{config.scenario} seed {config.seed}, {config.mode}, ROS domain {domain}; results in {out}", flush=True)
+    group.run()
+    return _conclude(group, out)
+
+
+def _conclude(group: ProcessGroup, out: Path) -> int:
+    """Say how it ended; the exit code."""
+    if group.killed:
+        print(f"did not stop in time and were killed: {', '.join(group.killed)}.", file=sys.stderr)
+    if group.first not in (None, "drive_node"):
+        code = group.codes[group.first]
+        print(
+            f"{group.first} ended unexpectedly ({describe_end(code)}), so the stack was stopped. "
+            f"Its log: {out / 'log' / (group.first + '.log')}",
+            file=sys.stderr,
+        )
+        return code if code > 0 else 1
+    report = out / "report.txt"
+    if report.is_file():
+        print(report.read_text(), flush=True)
+    if group.first is None:
+        print("stopped.", file=sys.stderr)
+        return int(group.returncode or 130)
+    return group.codes["drive_node"]
+
+
+def main() -> int:
+    """`python -m wm_bringup.drive`."""
+    import tyro
+    from wm_ros.errors import WmRosError
+
+    try:
+        return drive(tyro.cli(DriveConfig))
+    except (BringupError, WmRosError, RuntimeError) as error:
+        if not type(error).__module__.startswith("wm_"):
+            raise
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""drive_node: waits for the stack, engages, watches the drive, leaves the report and ends."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path as FilePath
+
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry, Path
+from sensor_msgs.msg import Image, LaserScan
+from std_srvs.srv import SetBool
+from wm_msgs.msg import ControlCommand, DriveEvent, Plan, SafetyState, Truth, VehicleStatus
+from wm_planner.safety.reasons import Source, describe
+from wm_ros.convert import image_array, odom_pose, path_xy, scan_array, to_ns
+from wm_ros.node import StackNode
+from wm_ros.run import run
+from wm_ros.topics import (
+    CAMERA,
+    CONTROL,
+    DIAGNOSTICS,
+    EVENTS,
+    ODOM,
+    PLAN,
+    PLAN_PATH,
+    ROUTE,
+    SAFETY,
+    SCAN,
+    STATUS,
+    TRUTH,
+)
+
+from wm_bringup.record import DriveRecord, TruthRow
+from wm_bringup.report import summarise, table, write_json
+
+OUTCOMES = {
+    DriveEvent.COLLISION: "collision",
+    DriveEvent.OFF_ROAD: "off_road",
+    DriveEvent.ROUTE_DONE: "route_done",
+    DriveEvent.TIMEOUT: "timeout",
+}
+SOURCES = {source.value: source.name.lower() for source in Source}
+LOOK_S = 0.1  # how often the node looks where the drive stands
+SETTLE_S = 1.0  # at most so long for the last messages after the end
+
+
+class DriveNode(StackNode):
+    """One drive from the self-check to the report. Reads truth to judge; tells the drive chain nothing of it."""
+
+    def __init__(self) -> None:
+        super().__init__("drive_node")
+        declare = self.declare
+        self.out = FilePath(declare("out", ".", "Folder for the report."))
+        self.engage = declare("engage", True, "Engage once every node is ready.")
+        self.mode = declare("mode", "realtime", "As sim_node's, for the report.", choices=("realtime", "lockstep"))
+        self.scenario = declare("scenario", "", "As sim_node's, for the report.")
+        self.seed = declare("seed", 0, "As sim_node's, for the report.", range=(0, 2**32 - 1))
+        self.bag = declare("bag", "", "Bag folder, for the report.")
+        self.wait_for = list(declare("wait_for", ["sim_node"], "Nodes that have to be active before engaging."))
+        self.start_timeout_s = declare("start_timeout_s", 90.0, "Give up when the drive has not begun by then, s.", range=(1.0, 3600.0))
+        self.stall_timeout_s = declare("stall_timeout_s", 30.0, "Give up when no frame came for so long, s.", range=(1.0, 3600.0))
+        self.film = declare("film", True, "Write picture.png and drive.mp4.")
+
+    def configure(self) -> None:
+        self.record = DriveRecord(self.scenario, self.seed, self.mode)
+        self.missing = set(self.wait_for)
+        self.ready_nodes: set[str] = set()
+        self.refusal = ""
+        self.engaged = self.written = False
+        self.request = None
+        self.started_s = self.frame_s = time.monotonic()
+        self.ended_s: float | None = None
+        self.subscribe(ROUTE, self.on_route)
+        for topic, callback in (
+            (SCAN, self.on_scan),
+            (ODOM, self.on_odom),
+            (STATUS, self.on_status),
+            (TRUTH, self.on_truth),
+            (EVENTS, self.on_event),
+            (PLAN, self.on_plan),
+            (PLAN_PATH, self.on_plan_path),
+            (SAFETY, self.on_safety),
+            (DIAGNOSTICS, self.on_diagnostics),
+        ):
+            self.subscribe(topic, callback)
+        # With the middleware's own time of publication, which does not depend on how busy this process is.
+        self.create_subscription(CAMERA.type, CAMERA.name, self.on_camera, CAMERA.reader_qos)
+        self.create_subscription(CONTROL.type, CONTROL.name, self.on_control, CONTROL.reader_qos)
+        self.engage_client = self.create_client(SetBool, "safety/engage")
+
+    def activate(self) -> None:
+        self.look_timer = self.steady_timer(LOOK_S, self.look)
+
+    def deactivate(self) -> None:
+        self.destroy_timer(self.look_timer)
+
+    def cleanup(self) -> None:
+        """Stopped in the middle: the table is still worth having, the film would take too long."""
+        if not self.written and self.record.driven():
+            self.write_report()
+
+    # What happens on the topics.
+
+    def on_route(self, msg: Path) -> None:
+        self.record.route = path_xy(msg)
+
+    def on_camera(self, msg: Image, info: dict) -> None:
+        moment = self.record.at(to_ns(msg.header.stamp))
+        moment.camera = image_array(msg)
+        moment.camera_sent_ns = moment.camera_sent_ns or info["source_timestamp"]
+        self.frame_s = time.monotonic()
+
+    def on_scan(self, msg: LaserScan) -> None:
+        self.record.at(to_ns(msg.header.stamp)).scan = scan_array(msg)
+
+    def on_odom(self, msg: Odometry) -> None:
+        self.record.at(to_ns(msg.header.stamp)).pose = odom_pose(msg)[:3]
+
+    def on_status(self, msg: VehicleStatus) -> None:
+        moment = self.record.at(to_ns(msg.header.stamp))
+        moment.speed, moment.speed_limit = msg.speed, msg.speed_limit
+
+    def on_truth(self, msg: Truth) -> None:
+        row = TruthRow(msg.step, msg.lateral_error, msg.gap_ahead, msg.closing_speed, msg.progress, msg.route_length)
+        self.record.at(to_ns(msg.header.stamp)).truth = row
+        self.record.scenario, self.record.seed = msg.scenario, msg.episode
+
+    def on_event(self, msg: DriveEvent) -> None:
+        if self.record.outcome is None and msg.type in OUTCOMES:
+            self.record.outcome, self.record.outcome_detail = OUTCOMES[msg.type], msg.detail
+            self.record.outcome_ns = to_ns(msg.source_stamp)
+            self.ended_s = time.monotonic()
+
+    def on_plan(self, msg: Plan) -> None:
+        self.record.at(to_ns(msg.source_stamp)).plan_ms = msg.solve_ms
+
+    def on_plan_path(self, msg: Path) -> None:
+        self.record.at(to_ns(msg.header.stamp)).plan = path_xy(msg)
+
+    def on_control(self, msg: ControlCommand, info: dict) -> None:
+        if self.engaged and self.record.outcome is None:
+            self.record.commands += 1
+            self.record.sources[SOURCES.get(msg.source, str(msg.source))] += 1
+            self.record.limited += msg.limited
+        if msg.source != ControlCommand.SOURCE_PLAN:
+            return
+        moment = self.record.at(to_ns(msg.source_stamp))
+        if moment.control_sent_ns is None:
+            moment.control_sent_ns = info["source_timestamp"]
+            moment.steering_angle, moment.acceleration = msg.steering_angle, msg.acceleration
+
+    def on_safety(self, msg: SafetyState) -> None:
+        if self.engaged and self.record.outcome is None:
+            self.record.reasons.update(describe(msg.reasons))
+
+    def on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            values = {item.key: item.value for item in status.values}
+            if values.get("state") == "active":
+                self.ready_nodes.add(status.name)
+            if status.name == "sim_node":
+                self.record.missed_ticks = int(values.get("missed_ticks", 0))
+                self.record.ticks = int(values.get("ticks", 0))
+
+    # Where the drive stands.
+
+    def look(self) -> None:
+        now = time.monotonic()
+        self.missing -= self.ready_nodes
+        if self.ended_s is not None:
+            last = self.record.moments.get(self.record.outcome_ns or 0)
+            if (last is not None and last.truth is not None) or now - self.ended_s > SETTLE_S:
+                self.conclude()
+        elif self.engaged:
+            if now - self.frame_s > self.stall_timeout_s:
+                self.give_up(f"no frame for {self.stall_timeout_s:.0f} s: the drive stands still. See the nodes' logs.")
+        elif now - self.started_s > self.start_timeout_s:
+            waiting = f"not ready: {', '.join(sorted(self.missing))}" if self.missing else self.refusal or "nobody engaged"
+            self.give_up(f"the drive did not begin within {self.start_timeout_s:.0f} s ({waiting}). See the nodes' logs.")
+        elif not self.missing and self.record.route is not None and self.record.moments:
+            self.try_to_engage()
+
+    def try_to_engage(self) -> None:
+        if not self.engage or (self.request is not None and not self.request.done()):
+            return
+        if self.request is not None:
+            answer = self.request.result()
+            self.request = None
+            if answer.success:
+                self.engaged = True
+                self.record.startup_s = time.monotonic() - self.started_s
+                self.get_logger().info("engaged")
+                return
+            self.refusal = f"engage refused: {answer.message}"
+        if self.engage_client.service_is_ready():
+            self.request = self.engage_client.call_async(SetBool.Request(data=True))
+
+    def conclude(self) -> None:
+        """Stand the car still and write everything down."""
+        self.look_timer.cancel()
+        if self.engage_client.service_is_ready():
+            self.engage_client.call_async(SetBool.Request(data=False))
+        self.write_report()
+        if self.film:
+            from wm_bringup.film import write_film, write_picture
+
+            write_picture(self.record, self.out / "picture.png")
+            write_film(self.record, self.out / "drive.mp4")
+        self.finish(0)
+
+    def write_report(self) -> None:
+        self.written = True
+        lost = {label.removeprefix("in "): flow.missed for label, flow in self.health.flows.items() if flow.missed}
+        self.record.lost.update(lost)
+        summary = summarise(self.record, self.bag)
+        write_json(summary, self.out / "report.json")
+        (self.out / "report.txt").write_text(table(summary))
+
+    def give_up(self, sentence: str) -> None:
+        self.look_timer.cancel()
+        self.report_error(sentence)
+        self.finish(1)
+
+
+def main(args: list[str] | None = None) -> None:
+    run(DriveNode, args)
+
+
+if __name__ == "__main__":
+    main()

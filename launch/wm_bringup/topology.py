@@ -1,0 +1,91 @@
+"""The stack's processes as plain data: what runs, under which name, with which parameters.
+
+`wm drive` starts them under honcho, `stack.launch.py` under launch_ros. Nothing else lists them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SIMULATORS = ("builtin",)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One node in one process; `python -m package.executable` and `ros2 run package executable` both start it."""
+
+    package: str
+    executable: str
+    parameters: dict[str, Any] = field(default_factory=dict)  # over the defaults in params/stack.yaml
+
+    @property
+    def name(self) -> str:
+        return self.executable
+
+    @property
+    def module(self) -> str:
+        return f"{self.package}.{self.executable}"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a user may choose about a run."""
+
+    scenario: str = "stop_go"
+    seed: int = 7
+    mode: str = "realtime"  # realtime | lockstep
+    model: str = "models/default"
+    speed: float = 1.0  # simulated seconds per wall second, realtime only
+    route_length_m: float = 0.0  # 0: the family's own
+    sim: str = "builtin"
+    bag: str = ""  # folder to record into; empty: no recorder
+    report: str = ""  # folder for the report of one drive; empty: nobody engages, nobody reports
+    engage: bool = True
+
+
+def topology(setup: Setup) -> tuple[Process, ...]:
+    """Every process of a run, in the order in which they start."""
+    model = {"model": setup.model}
+    processes = [
+        Process(
+            "wm_sim",
+            "sim_node",
+            {
+                "scenario": setup.scenario,
+                "seed": setup.seed,
+                "mode": setup.mode,
+                "speed": setup.speed,
+                "route_length_m": setup.route_length_m,
+            },
+        ),
+        Process("wm_perception", "perception_node", model),
+        Process("wm_dynamics", "dynamics_node", model),
+        Process("wm_planner", "planner_node", model | ({"deadline_s": 0.0} if setup.mode == "lockstep" else {})),
+        Process("wm_planner", "safety_gate_node", {"mode": setup.mode} | model),
+    ]
+    if setup.bag:
+        processes.append(Process("wm_training", "recorder_node", {"out": setup.bag}))
+    if setup.report:
+        watched = [process.name for process in processes]
+        processes.append(
+            Process(
+                "wm_bringup",
+                "drive_node",
+                {
+                    "out": setup.report,
+                    "engage": setup.engage,
+                    "mode": setup.mode,
+                    "scenario": setup.scenario,
+                    "seed": setup.seed,
+                    "wait_for": watched,
+                    "bag": setup.bag,
+                },
+            )
+        )
+    return tuple(processes)
+
+
+def parameter_file(processes: tuple[Process, ...]) -> dict[str, Any]:
+    """The parameters of every process as a ROS parameter file holds them; `/**/` fits any namespace."""
+    return {f"/**/{process.name}": {"ros__parameters": dict(process.parameters)} for process in processes}

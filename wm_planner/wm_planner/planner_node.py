@@ -1,0 +1,89 @@
+"""planner_node: `belief` becomes `plan`."""
+
+from __future__ import annotations
+
+from wm_dynamics.engines import ENGINES, load_engine
+from wm_msgs.msg import Belief, Plan, VehicleStatus
+from wm_ros.convert import floats, ndarray, path_msg, to_ns
+from wm_ros.joiner import StampJoiner
+from wm_ros.node import StackNode
+from wm_ros.run import run
+from wm_ros.topics import BELIEF, PLAN, PLAN_PATH, STATUS
+from wm_sim.action import from_physical
+from wm_sim.observation import STEP_S
+
+from wm_planner.path import plan_path
+from wm_planner.planner import Planner, PlannerConfig, PlanResult
+
+
+class PlannerNode(StackNode):
+    """One search a belief."""
+
+    def __init__(self) -> None:
+        super().__init__("planner_node")
+        self.model = self.declare("model", "models/default", "Folder of the model that imagines.")
+        self.engine_name = self.declare("engine", "onnxruntime", "What runs the model.", choices=tuple(ENGINES))
+        self.threads = self.declare("threads", 1, "CPU threads of the search.", range=(1, 64))
+        self.seed = self.declare("seed", 0, "Seed of the search.", range=(0, 2**31 - 1))
+        self.deadline_s = self.declare("deadline_s", 0.07, "Wall time for one search, s; 0: none.", range=(0.0, 1.0))
+
+    def configure(self) -> None:
+        self.engine = load_engine(self.model, self.engine_name, self.threads)
+        self.planner = Planner(self.engine, PlannerConfig(), self.seed)
+        self.joiner = StampJoiner("belief", "status")
+        self.answer: Plan | None = None
+        self.plan, self.path = self.advertise(PLAN), self.advertise(PLAN_PATH)
+        self.subscribe(STATUS, self.on_status)
+        self.subscribe(BELIEF, self.on_belief)
+
+    def on_status(self, msg: VehicleStatus) -> None:
+        self.publish(self.joiner.add("status", to_ns(msg.source_stamp), msg))
+
+    def on_belief(self, msg: Belief) -> None:
+        self.publish(self.joiner.add("belief", to_ns(msg.source_stamp), msg))
+
+    def publish(self, joined: dict | None) -> None:
+        """Search and publish; a moment that was sent again gets the answer that it had."""
+        if joined is None:
+            return
+        belief, status = joined["belief"], joined["status"]
+        if self.answer is not None and self.answer.source_stamp == belief.source_stamp:
+            self.plan.publish(self.answer)
+            return
+        if belief.model_id != self.engine.config.model_id:
+            self.report_error(
+                f"dynamics runs model {belief.model_id}, planner {self.engine.config.model_id}: start both with the same model."
+            )
+            return
+        self.answer = self.search(belief, status)
+        self.plan.publish(self.answer)
+        if self.path.get_subscription_count():
+            points = plan_path(self.answer.steering_angle, self.answer.speed, self.answer.dt)
+            self.path.publish(path_msg(points, belief.source_stamp, "base_link"))
+
+    def search(self, belief: Belief, status: VehicleStatus) -> Plan:
+        if belief.is_reset:
+            self.planner.reset()
+        previous = from_physical(status.commanded_steering_angle, status.commanded_acceleration)
+        with self.measure("plan"):
+            result: PlanResult = self.planner.plan(ndarray(belief.latent), status.speed, previous, self.deadline_s or None)
+        msg = Plan()
+        msg.header.stamp = self.get_clock().now().to_msg()
+        msg.header.frame_id, msg.seq = "base_link", self.next_seq(PLAN)
+        msg.source_stamp = belief.source_stamp
+        msg.dt = STEP_S
+        msg.steering_angle = floats(result.steering_angle)
+        msg.acceleration = floats(result.acceleration)
+        msg.speed = floats(result.speed)
+        msg.expected_return, msg.disagreement = float(result.expected_return), float(result.disagreement)
+        msg.collision_prob, msg.off_road_prob = float(result.collision_prob), float(result.off_road_prob)
+        msg.solve_ms, msg.samples, msg.status = float(result.solve_ms), int(result.samples), int(result.status)
+        return msg
+
+
+def main(args: list[str] | None = None) -> None:
+    run(PlannerNode, args)
+
+
+if __name__ == "__main__":
+    main()
