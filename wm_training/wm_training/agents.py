@@ -29,7 +29,9 @@ def make_agent(name: str, seed: int) -> DrivingAgent:
         from wm_sim.drivers import make_driver
 
         return make_driver(name, seed)
-    return _ModelAgent(model_path(name), seed)
+    from wm_planner.agent import ModelDriver
+
+    return ModelDriver(shared_engine(model_path(name)))  # with the nodes' defaults, so that both drive alike
 
 
 def model_path(agent: str) -> Path:
@@ -44,22 +46,6 @@ def model_path(agent: str) -> Path:
         "the shipped model is not here: no folder models/default above this directory or the installation. "
         "Name one with --agent model:PATH."
     )
-
-
-class _ModelAgent:
-    """The in-process agent of the planner, one per drive, on an engine shared within the process."""
-
-    def __init__(self, path: Path, seed: int) -> None:
-        from wm_planner.agent import Agent, AgentConfig
-
-        self._agent = Agent(shared_engine(path), AgentConfig(seed=seed))
-
-    def reset(self, world: World) -> None:
-        self._world = world
-        self._agent.reset()
-
-    def act(self, frame: Frame) -> np.ndarray:
-        return self._agent.act(self._world.observation(frame))
 
 
 _ENGINES: dict[Path, Any] = {}  # one per process: loading checks and warms three graphs

@@ -133,7 +133,7 @@ def replay(config: EvalConfig, family: str, seed: int, size_px: int) -> tuple[li
     world = World()
     frames: list[Frame] = []
     drive_episode(config, family, seed, frames, world)
-    return frames, world.top_view(size_px)
+    return frames, world.top_view(size_px, trail=np.array([frame.true_pose[:2] for frame in frames]))
 
 
 def _check(config: EvalConfig) -> list[str]:
@@ -253,10 +253,10 @@ def _progress(config: EvalConfig, total: int) -> Iterator[Callable[[Episode], No
 
 def _table(report: dict[str, Any]) -> Any:
     """One line a family, 80 columns wide."""
-    from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(title=f"{report['agent']}, seeds from {report['seed']}", box=SIMPLE, pad_edge=False)
+    title = f"{report['agent']}, seeds from {report['seed']}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for head in ("family", "drives", "success", "95 %", "score", "at fault", "off road", "comfort", "plan p99"):
         table.add_column(head, justify="left" if head == "family" else "right", no_wrap=True)
     rows = dict(report["families"])

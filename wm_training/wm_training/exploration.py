@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wm_sim.world import Frame, World
 
 WHEELBASE_M = 2.75  # of an average car: scales steering noise to lateral acceleration
+TURN_SPEED_MPS = 12.0  # below it steering noise keeps its yaw rate instead of its lateral acceleration
 NO_LEAD_M = 59.0
 
 
@@ -43,6 +44,7 @@ class Manoeuvre(Enum):
     IGNORE_LEAD = "ignore_lead"
     LATE_BRAKE = "late_brake"  # ignores the lead until only hard braking helps
     OVERSPEED = "overspeed"
+    OFF_CENTRE = "off_centre"  # keeps to one side of the lane
     DRIFT = "drift"  # a small steering error that goes on
 
 
@@ -71,35 +73,42 @@ class ExplorationConfig:
     share: dict[Mood, float] = field(
         default_factory=lambda: {Mood.CLEAN: 0.25, Mood.NOISY: 0.35, Mood.BURSTS: 0.20, Mood.CARELESS: 0.20}
     )
-    noise: tuple[Smooth, ...] = (Smooth(0.3, 0.08, 0.6), Smooth(0.8, 0.20, 0.8), Smooth(1.6, 0.40, 1.0))
-    steer_cap: float = 0.3  # most steering noise at low speed, sigma, action units
-    rate_hz: dict[Mood, float] = field(default_factory=lambda: {Mood.NOISY: 0.02, Mood.BURSTS: 0.25, Mood.CARELESS: 0.18})
-    bursts: dict[Manoeuvre, Plan] = field(
-        default_factory=lambda: {
-            Manoeuvre.FULL_BRAKE: Plan(2.0, (0.3, 3.0)),
-            Manoeuvre.HOLD_PEDAL: Plan(2.0, (0.3, 2.0), (-0.8, 1.0)),
-            Manoeuvre.FULL_THROTTLE: Plan(1.0, (0.4, 1.6)),
-            Manoeuvre.STEER_OFFSET: Plan(4.0, (0.3, 1.2), (0.5, 3.0)),
-            Manoeuvre.STEER_STEP: Plan(1.0, (0.2, 0.6), (0.1, 1.0)),
-            Manoeuvre.FREEZE: Plan(1.0, (0.3, 1.2)),
-        }
-    )
-    careless: dict[Manoeuvre, Plan] = field(
-        default_factory=lambda: {
-            Manoeuvre.IGNORE_LEAD: Plan(3.0, (1.5, 4.0), (0.9, 1.3)),
-            Manoeuvre.LATE_BRAKE: Plan(2.0, (2.0, 8.0), (3.5, 9.0)),
-            Manoeuvre.OVERSPEED: Plan(1.5, (2.0, 6.0), (1.15, 1.7)),
-            Manoeuvre.DRIFT: Plan(1.2, (1.0, 5.0), (0.2, 1.0)),
-            Manoeuvre.STEER_OFFSET: Plan(0.8, (0.6, 2.0), (1.5, 4.0)),
-            Manoeuvre.FULL_BRAKE: Plan(0.7, (0.5, 3.0)),
-            Manoeuvre.FULL_THROTTLE: Plan(0.6, (1.0, 3.0)),
-            Manoeuvre.FREEZE: Plan(0.5, (0.8, 2.5)),
-        }
-    )
+    noise: tuple[Smooth, ...] = (Smooth(0.25, 0.06, 0.6), Smooth(0.6, 0.15, 0.8), Smooth(1.1, 0.35, 0.9))
+    steer_cap: float = 0.4  # most steering noise near standstill, sigma, action units
+    rate_hz: dict[Mood, float] = field(default_factory=lambda: {Mood.NOISY: 0.06, Mood.BURSTS: 0.25, Mood.CARELESS: 0.13})
+    plans: dict[Mood, dict[Manoeuvre, Plan]] = field(default_factory=lambda: {m: dict(p) for m, p in PLANS.items()})
 
 
-class Driver(Protocol):
-    """What wm_sim's drivers offer."""
+PLANS: dict[Mood, dict[Manoeuvre, Plan]] = {
+    Mood.CLEAN: {},
+    Mood.NOISY: {
+        Manoeuvre.OFF_CENTRE: Plan(4.0, (2.0, 8.0), (0.15, 0.5)),
+        Manoeuvre.FULL_BRAKE: Plan(1.0, (0.3, 2.0)),
+        Manoeuvre.HOLD_PEDAL: Plan(1.0, (0.3, 2.0), (-0.8, 1.0)),
+    },
+    Mood.BURSTS: {
+        Manoeuvre.FULL_BRAKE: Plan(2.0, (0.3, 3.0)),
+        Manoeuvre.HOLD_PEDAL: Plan(2.0, (0.3, 2.0), (-0.8, 1.0)),
+        Manoeuvre.FULL_THROTTLE: Plan(1.0, (0.4, 1.6)),
+        Manoeuvre.STEER_OFFSET: Plan(3.5, (0.3, 1.0), (0.4, 2.5)),
+        Manoeuvre.STEER_STEP: Plan(1.0, (0.2, 0.6), (0.1, 1.0)),
+        Manoeuvre.FREEZE: Plan(1.0, (0.3, 1.2)),
+    },
+    Mood.CARELESS: {
+        Manoeuvre.IGNORE_LEAD: Plan(2.0, (1.5, 4.0), (0.9, 1.3)),
+        Manoeuvre.LATE_BRAKE: Plan(3.5, (2.0, 8.0), (1.5, 5.5)),
+        Manoeuvre.OVERSPEED: Plan(1.2, (2.0, 6.0), (1.15, 1.7)),
+        Manoeuvre.DRIFT: Plan(1.2, (1.0, 5.0), (0.2, 1.0)),
+        Manoeuvre.STEER_OFFSET: Plan(0.8, (0.6, 2.0), (1.5, 4.0)),
+        Manoeuvre.FULL_BRAKE: Plan(0.7, (0.5, 3.0)),
+        Manoeuvre.FULL_THROTTLE: Plan(0.6, (1.0, 3.0)),
+        Manoeuvre.FREEZE: Plan(0.5, (0.8, 2.5)),
+    },
+}
+
+
+class Expert(Protocol):
+    """What is disturbed: wm_sim's expert driver."""
 
     def reset(self, world: World) -> None:
         """Begin an episode."""
@@ -107,11 +116,14 @@ class Driver(Protocol):
     def act(self, frame: Frame) -> np.ndarray:
         """Action for a frame, float32[2]."""
 
+    def steering(self, frame: Frame, lateral_target_m: float = 0.0) -> float:
+        """Steering angle (rad) that leads to a place in the lane, m left of its centre."""
+
 
 class Explorer:
     """Disturbs an expert according to the mood of the episode. Same generator, same drive."""
 
-    def __init__(self, expert: Driver, config: ExplorationConfig = ExplorationConfig()):  # noqa: B008
+    def __init__(self, expert: Expert, config: ExplorationConfig = ExplorationConfig()):  # noqa: B008
         self.expert = expert
         self.config = config
         self.mood = Mood.CLEAN
@@ -154,7 +166,7 @@ class Explorer:
         """Perhaps begin a manoeuvre."""
         if self._manoeuvre is not None or self._rng.random() >= self.config.rate_hz[self.mood] * STEP_S:
             return
-        plans = dict(self.config.careless if self.mood is Mood.CARELESS else self.config.bursts)
+        plans = dict(self.config.plans[self.mood])
         if frame.truth.gap_ahead_m > NO_LEAD_M:
             plans.pop(Manoeuvre.IGNORE_LEAD, None)
             plans.pop(Manoeuvre.LATE_BRAKE, None)
@@ -176,6 +188,9 @@ class Explorer:
             action[1] = self._strength
         elif manoeuvre in (Manoeuvre.STEER_OFFSET, Manoeuvre.DRIFT):  # strength: m/s^2 across
             action[0] += self._sign * _steer_for(self._strength, frame.speed_mps)
+        elif manoeuvre is Manoeuvre.OFF_CENTRE:  # strength: share of the way to the lane's edge
+            target_m = self._sign * self._strength * 0.5 * frame.truth.lane_width_m
+            action[0] += (self.expert.steering(frame, target_m) - self.expert.steering(frame)) / STEER_MAX_RAD
         elif manoeuvre is Manoeuvre.STEER_STEP:  # strength: action units
             action[0] = self._sign * self._strength
         elif manoeuvre is Manoeuvre.FREEZE:
@@ -190,8 +205,10 @@ class Explorer:
 
 
 def _steer_for(lateral_mps2: float, speed_mps: float) -> float:
-    """Steering action that causes about this lateral acceleration; at most full steering."""
-    return min(lateral_mps2 * WHEELBASE_M / (max(speed_mps, 1.5) ** 2 * STEER_MAX_RAD), 1.0)
+    """Steering action that causes about this lateral acceleration; milder below TURN_SPEED_MPS, at most full steering."""
+    speed = max(speed_mps, 1.0)
+    curvature = lateral_mps2 / (speed * max(speed, TURN_SPEED_MPS))
+    return min(curvature * WHEELBASE_M / STEER_MAX_RAD, 1.0)
 
 
 def _pedal_towards(target_mps: float, speed_mps: float) -> float:
