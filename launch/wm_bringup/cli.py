@@ -15,7 +15,6 @@ from typing import Any
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
-ERROR_NAMES = ("SimError", "ModelError", "PlannerError", "TrainingError", "WmRosError", "BringupError")
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class Command:
 COMMANDS = {
     "drive": Command("wm_bringup.drive", "DriveConfig", "drive", "Start the whole stack, drive, write a report."),
     "collect": Command("wm_training.collect", "CollectConfig", "collect", "Record training bags in the simulator."),
-    "info": Command("wm_training.bags.info", "InfoConfig", "info", "List the topics, counts, rates, drops of a bag."),
+    "record": Command("wm_bringup.bag_commands", "RecordConfig", "record", "Record a running stack into a bag."),
+    "info": Command("wm_bringup.bag_commands", "InfoConfig", "info", "List the topics, counts, rates, drops of a bag."),
     "train": Command("wm_training.train", "TrainConfig", "train", "Train a world model on bags."),
     "eval": Command("wm_training.evaluate", "EvalConfig", "run", "Drive many scenarios in process and score them."),
     "export": Command("wm_training.export", "ExportConfig", "export", "Turn a checkpoint into a model folder."),
@@ -72,22 +72,27 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def run(name: str, args: Sequence[str]) -> int:
-    """Parse the options of one subcommand and call its function."""
+    """Parse the options of one subcommand and call its function.
+
+    The function may return an exit status; anything else that it returns is what there is to say.
+    """
     command = COMMANDS[name]
     module = importlib.import_module(command.module)
     import tyro
 
     config: Any = tyro.cli(getattr(module, command.config), prog=f"wm {name}", description=command.help, args=args)
     function: Callable[[Any], Any] = getattr(module, command.function)
-    status = function(config)
-    return status if isinstance(status, int) and not isinstance(status, bool) else 0
+    answer = function(config)
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        return answer
+    if answer is not None:
+        print(answer)
+    return 0
 
 
-def _is_ours(error: BaseException) -> bool:
-    """An error class of one of our packages, by name: importing them all to ask would cost seconds."""
-    return any(
-        kind.__name__ in ERROR_NAMES and kind.__module__.split(".")[0].startswith("wm_") for kind in type(error).__mro__
-    )
+def _is_ours(error: RuntimeError) -> bool:
+    """Whether it is one of the stack's own errors: a sentence for the user rather than a bug."""
+    return type(error).__module__.startswith("wm_")
 
 
 def _fail(sentence: str) -> int:

@@ -9,12 +9,13 @@ from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import Image, LaserScan
 from std_srvs.srv import SetBool
-from wm_msgs.msg import ControlCommand, DriveEvent, Plan, SafetyState, Truth, VehicleStatus
+from wm_msgs.msg import Belief, ControlCommand, DriveEvent, Plan, SafetyState, Truth, VehicleStatus
 from wm_planner.safety.reasons import Source, describe
 from wm_ros.convert import image_array, odom_pose, path_xy, scan_array, to_ns
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import (
+    BELIEF,
     CAMERA,
     CONTROL,
     DIAGNOSTICS,
@@ -76,6 +77,7 @@ class DriveNode(StackNode):
             (STATUS, self.on_status),
             (TRUTH, self.on_truth),
             (EVENTS, self.on_event),
+            (BELIEF, self.on_belief),
             (PLAN, self.on_plan),
             (PLAN_PATH, self.on_plan_path),
             (SAFETY, self.on_safety),
@@ -129,6 +131,9 @@ class DriveNode(StackNode):
             self.record.outcome, self.record.outcome_detail = OUTCOMES[msg.type], msg.detail
             self.record.outcome_ns = to_ns(msg.source_stamp)
             self.ended_s = time.monotonic()
+
+    def on_belief(self, msg: Belief) -> None:
+        self.record.model_id = msg.model_id
 
     def on_plan(self, msg: Plan) -> None:
         self.record.at(to_ns(msg.source_stamp)).plan_ms = msg.solve_ms

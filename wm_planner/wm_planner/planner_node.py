@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from wm_dynamics.engines import ENGINES, load_engine
-from wm_msgs.msg import Belief, Plan, VehicleStatus
+from wm_msgs.msg import Belief, Observation, Plan
 from wm_ros.convert import floats, ndarray, path_msg, to_ns
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
-from wm_ros.topics import BELIEF, PLAN, PLAN_PATH, STATUS
-from wm_sim.action import from_physical
+from wm_ros.topics import BELIEF, OBSERVATION, PLAN, PLAN_PATH
 from wm_sim.observation import STEP_S
 
 from wm_planner.path import plan_path
@@ -30,14 +30,14 @@ class PlannerNode(StackNode):
     def configure(self) -> None:
         self.engine = load_engine(self.model, self.engine_name, self.threads)
         self.planner = Planner(self.engine, PlannerConfig(), self.seed)
-        self.joiner = StampJoiner("belief", "status")
+        self.joiner = StampJoiner("belief", "observation")
         self.answer: Plan | None = None
         self.plan, self.path = self.advertise(PLAN), self.advertise(PLAN_PATH)
-        self.subscribe(STATUS, self.on_status)
+        self.subscribe(OBSERVATION, self.on_observation)
         self.subscribe(BELIEF, self.on_belief)
 
-    def on_status(self, msg: VehicleStatus) -> None:
-        self.publish(self.joiner.add("status", to_ns(msg.source_stamp), msg))
+    def on_observation(self, msg: Observation) -> None:
+        self.publish(self.joiner.add("observation", to_ns(msg.source_stamp), msg))
 
     def on_belief(self, msg: Belief) -> None:
         self.publish(self.joiner.add("belief", to_ns(msg.source_stamp), msg))
@@ -46,7 +46,7 @@ class PlannerNode(StackNode):
         """Search and publish; a moment that was sent again gets the answer that it had."""
         if joined is None:
             return
-        belief, status = joined["belief"], joined["status"]
+        belief: Belief = joined["belief"]
         if self.answer is not None and self.answer.source_stamp == belief.source_stamp:
             self.plan.publish(self.answer)
             return
@@ -55,18 +55,17 @@ class PlannerNode(StackNode):
                 f"dynamics runs model {belief.model_id}, planner {self.engine.config.model_id}: start both with the same model."
             )
             return
-        self.answer = self.search(belief, status)
+        self.answer = self.search(belief, ndarray(joined["observation"].state))
         self.plan.publish(self.answer)
         if self.path.get_subscription_count():
             points = plan_path(self.answer.steering_angle, self.answer.speed, self.answer.dt)
             self.path.publish(path_msg(points, belief.source_stamp, "base_link"))
 
-    def search(self, belief: Belief, status: VehicleStatus) -> Plan:
+    def search(self, belief: Belief, state: np.ndarray) -> Plan:
         if belief.is_reset:
             self.planner.reset()
-        previous = from_physical(status.commanded_steering_angle, status.commanded_acceleration)
         with self.measure("plan"):
-            result: PlanResult = self.planner.plan(ndarray(belief.latent), status.speed, previous, self.deadline_s or None)
+            result: PlanResult = self.planner.plan_from(ndarray(belief.latent), state, self.deadline_s or None)
         msg = Plan()
         msg.header.stamp = self.get_clock().now().to_msg()
         msg.header.frame_id, msg.seq = "base_link", self.next_seq(PLAN)
