@@ -56,8 +56,9 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self,
         family: str = "lane_follow",
         render_mode: str | None = None,
-        config: WorldConfig = WorldConfig(),  # noqa: B008 (frozen)
+        config: WorldConfig | None = None,
     ) -> None:
+        config = config or WorldConfig()
         if family not in FAMILIES:
             raise SimError(f"scenario {family!r}: unknown. Known are {', '.join(FAMILIES)}.")
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -67,7 +68,7 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.family = family
         self.render_mode = render_mode
         self.world = World(config)
-        self.observation_space = observation_space(config.camera_size)
+        self.observation_space = observation_space(config.camera_size)  # type: ignore[assignment]
         self.action_space = spaces.Box(
             np.array([-1.0, 0.0, 0.0], dtype=np.float32), np.array([1.0, 1.0, 1.0], dtype=np.float32)
         )
@@ -94,7 +95,7 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         """Camera and view from above side by side [360, 1000, 3]."""
         if self.render_mode is None:
             return None
-        from wm_sim.view import draw_both  # noqa: PLC0415 (OpenCV only where people look)
+        from wm_sim.view import draw_both
 
         return draw_both(self.world)
 

@@ -30,7 +30,7 @@ _S29, _S32, _S40 = np.uint64(29), np.uint64(32), np.uint64(40)
 
 
 @kernel
-def hash_bits(a: int, b: int, c: int) -> int:
+def hash_bits(a: int, b: int, c: int) -> np.uint64:
     """64 well-mixed bits that depend on three integers only: noise that repeats exactly."""
     h = np.uint64(a) * _M0 + np.uint64(b) * _M1 + np.uint64(c) * _M2
     h ^= h >> _S32

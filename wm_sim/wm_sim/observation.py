@@ -60,7 +60,9 @@ class RouteTracker:
     def __init__(self, route_xy: ArrayLike) -> None:
         route = np.asarray(route_xy, dtype=np.float64)
         if route.ndim != 2 or route.shape[1] != 2 or len(route) < 2 or not np.isfinite(route).all():
-            raise SimError(f"route of shape {route.shape}: expected at least two finite (x, y) points; reset the simulator")
+            raise SimError(
+                f"route of shape {route.shape}: expected two or more finite (x, y) points; reset the simulator"
+            )
         distinct = np.concatenate([[True], np.any(np.diff(route, axis=0) != 0.0, axis=1)])
         route = route[distinct]
         if len(route) < 2:

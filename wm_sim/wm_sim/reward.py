@@ -31,7 +31,7 @@ def ramp(value: float, start: float, full: float) -> float:
 
 
 def danger(speed_mps: float, gap_m: float, closing_mps: float) -> float:
-    """0 where the car ahead is no concern, up to 1: braking needed beyond 1.5 m/s², headway under 1 s, gap under 3 m."""
+    """0 where the car ahead is no concern, up to 1: braking beyond 1.5 m/s², headway under 1 s, gap under 3 m."""
     needed = max(closing_mps, 0.0) ** 2 / (2.0 * max(gap_m - 2.0, 0.5))
     braking = ramp(needed, 1.5, 5.0)
     headway = ramp(gap_m / max(speed_mps, 0.1), 1.0, 0.3) if speed_mps > 1.0 else 0.0

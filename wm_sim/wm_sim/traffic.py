@@ -129,7 +129,9 @@ def measure(
 
 
 @kernel
-def time_to_reach(cars: NDArray[np.float64], scripts: NDArray[np.float64], line: NDArray[np.float64], s: float) -> float:
+def time_to_reach(
+    cars: NDArray[np.float64], scripts: NDArray[np.float64], line: NDArray[np.float64], s: float
+) -> float:
     """How long (s, at most 20 minutes) car 0, left to itself, takes to arrive at arc length s. Moves the cars."""
     time = 0.0
     while cars[0, S] < s and cars[0, ACTIVE] > 0.0 and time < 1200.0:

@@ -93,11 +93,16 @@ def _box(image: Image, at: Camera2D, x: float, y: float, yaw: float, box: ArrayL
     x0, x1, y0, y1 = (float(value) for value in np.asarray(box))
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     turned = corners @ np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
-    cv2.fillPoly(image, [at(turned + (x, y))], colour, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(image, [at(turned + np.array([x, y]))], colour, cv2.LINE_AA, _SHIFT)
 
 
 def draw_car(
-    image: Image, at: Camera2D, pose: tuple[float, float, float], size: tuple[float, float], paint: Colour, braking: bool
+    image: Image,
+    at: Camera2D,
+    pose: tuple[float, float, float],
+    size: tuple[float, float],
+    paint: Colour,
+    braking: bool,
 ) -> None:
     """A car from above whose middle stands at `pose` (x, y, yaw), `size` long and wide."""
     x, y, yaw = pose
@@ -137,9 +142,9 @@ def draw_top_view(world: World, size_px: int = 480, trail: ArrayLike | None = No
     middle = (x + EGO_CENTRE_X_M * math.cos(yaw), y + EGO_CENTRE_X_M * math.sin(yaw), yaw)
     braking = bool(world.ego[vehicle.ACCELERATION] < -0.4)
     draw_car(image, at, middle, (EGO_LENGTH_M, EGO_WIDTH_M), EGO, braking)
-    image = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA)
-    _draw_footer(image, speed, scenario.speed_limit_mps, world.progress_m / scenario.route_length_m)
-    return image
+    small: Image = np.asarray(cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    _draw_footer(small, speed, scenario.speed_limit_mps, world.progress_m / scenario.route_length_m)
+    return small
 
 
 def _draw_footer(image: Image, speed: float, limit: float, progress: float) -> None:

@@ -1,9 +1,9 @@
-"""The world: one episode at a time, stepped by hand. Same family, seed and actions give the same frames, bit for bit."""
+"""The world: one episode at a time, stepped by hand. The same family, seed and actions give the same frames exactly."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from wm_sim import vehicle
 from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD, from_physical, to_physical
 from wm_sim.errors import SimError
+from wm_sim.frame import Event, Frame, Truth
 from wm_sim.observation import PHYSICS_STEP_S, SCAN_MAX_M, SCAN_SIZE, RouteTracker, state_vector
 from wm_sim.reward import CRASH_REWARD, Progress, step_reward
 from wm_sim.scenarios import Options, Scenario, build_scenario
@@ -18,8 +19,10 @@ from wm_sim.sensors.camera import draw_camera
 from wm_sim.sensors.lidar import RANGE_NOISE_M, cast_scan
 from wm_sim.traffic import V, measure, place_cars, step_traffic
 
-Pose = tuple[float, float, float]
 ROUTE_BEYOND_M = 80.0  # the published route goes on past the finish, as far as the look-ahead reaches
+
+
+__all__ = ["Event", "Frame", "Truth", "World", "WorldConfig"]
 
 
 @dataclass(frozen=True)
@@ -34,57 +37,6 @@ class WorldConfig:
     camera_size: tuple[int, int] = (64, 64)  # height, width
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """Labels for training and scoring; no driver that is scored may read them. Left is positive."""
-
-    lateral_error_m: float
-    heading_error_rad: float
-    curvature_1pm: float
-    lane_width_m: float
-    gap_ahead_m: float  # bumper to bumper along the lane, 60 where none
-    closing_speed_mps: float  # ego less lead, 0 where none
-    progress_m: float  # along the route from its start
-    route_length_m: float
-    reward: float  # earned by arriving here
-    collided: bool
-    off_road: bool
-    scenario: str
-    episode: int  # the seed
-    step: int
-
-
-@dataclass(slots=True)
-class Event:
-    """Something that happens once: collision, off_road, route_done, timeout, reset."""
-
-    type: str
-    intensity: float
-    detail: str
-
-
-@dataclass(slots=True)
-class Frame:
-    """What the sensors and the labels say at one time."""
-
-    time_s: float
-    camera: NDArray[np.uint8]  # [H, W, 3]
-    scan: NDArray[np.float32]  # [72] m
-    state: NDArray[np.float32]  # [15], observation.STATE_NAMES
-    pose: Pose  # of `odom`: with the receiver's error; x, y (m), yaw (rad) in map
-    true_pose: Pose
-    speed_mps: float
-    acceleration_mps2: float
-    yaw_rate_radps: float
-    steering_angle_rad: float
-    speed_limit_mps: float
-    commanded: NDArray[np.float32]  # action being executed [2]
-    truth: Truth
-    events: list[Event] = field(default_factory=list)
-    terminated: bool = False
-    truncated: bool = False
-
-
 class World:
     """A road, a car, other cars and sensors.
 
@@ -92,7 +44,7 @@ class World:
     from a frame reaches the wheels one physics step later; the ROS stack has the same delay.
     """
 
-    def __init__(self, config: WorldConfig = WorldConfig()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, config: WorldConfig = WorldConfig()) -> None:
         self.config = config
         height, width = config.camera_size
         if not (8 <= height <= 2160 and 8 <= width <= 3840):
@@ -305,7 +257,7 @@ class World:
 
     def top_view(self, size_px: int = 480, trail: ArrayLike | None = None, metres: float = 80.0) -> NDArray[np.uint8]:
         """The scene from above for people, `metres` wide, heading up; see `view.draw_top_view`."""
-        from wm_sim.view import draw_top_view  # noqa: PLC0415 (OpenCV only where people look)
+        from wm_sim.view import draw_top_view
 
         return draw_top_view(self, size_px, trail, metres)
 

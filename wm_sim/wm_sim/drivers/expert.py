@@ -39,7 +39,7 @@ class ExpertConfig:
 class ExpertDriver:
     """Drives by the truth: an upper mark for scores and the teacher of recorded drives."""
 
-    def __init__(self, config: ExpertConfig = ExpertConfig()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, config: ExpertConfig = ExpertConfig()) -> None:
         self.config = config
         self._curvature: NDArray[np.float64] = np.zeros(1)
         self._start_s = 0.0

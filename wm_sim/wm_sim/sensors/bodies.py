@@ -102,8 +102,8 @@ def paint_car(
         u = 0.5 * width - focal * py / depth
         v = 0.5 * height - focal * (px * sin_pitch + bz * cos_pitch) / depth
         u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
-    first_u, last_u = max(0, int(math.floor(u0))), min(width, int(math.ceil(u1)))
-    first_v, last_v = max(0, int(math.floor(v0))), min(height, int(math.ceil(v1)))
+    first_u, last_u = max(0, math.floor(u0)), min(width, math.ceil(u1))
+    first_v, last_v = max(0, math.floor(v0)), min(height, math.ceil(v1))
     if first_u >= last_u or first_v >= last_v:
         return
     pixels = (last_u - first_u) * (last_v - first_v)

@@ -24,6 +24,7 @@ REACH_CELLS = 3  # a line sample marks the cells this near to it
 MARKED_M = 13.0  # … so that no pixel of road, shoulder or half a cell beyond is missed
 ASPHALT_MARGIN_M = 0.3  # beyond the edge lines
 SHOULDER_M = 1.2
+SMALL_PX = 200  # wider pictures are for people and get finer ground
 
 GRASS, ASPHALT, SHOULDER, MARKING = look_at.GRASS, look_at.ASPHALT, look_at.SHOULDER, look_at.MARKING
 SKY_TOP, SKY_LOW, TREES, GAIN, NOISE = look_at.SKY_TOP, look_at.SKY_LOW, look_at.TREES, look_at.GAIN, look_at.NOISE
@@ -65,7 +66,7 @@ def share(low: float, high: float, at: float, extent: float) -> float:
 
 
 @kernel
-def to_byte(value: float) -> int:
+def to_byte(value: float) -> np.uint8:
     """A colour value as stored, 0..255."""
     return np.uint8(min(max(value, 0.0), 255.0))
 
@@ -136,9 +137,9 @@ def draw_ground(
     seed = int(look[SEED])
     half_line = 0.5 * look[LINE_WIDTH]
     dash, period = look[DASH], look[DASH_PERIOD]
-    right, middle, left = -0.5 * lane_width, 0.5 * lane_width, 1.5 * lane_width
-    # Cases are judged by the distance to the middle of the road, which is symmetric.
-    half_road = 0.5 * (left - right)
+    middle = 0.5 * lane_width
+    half_road = lane_width  # the road is symmetric about its middle line, so `away` from that decides
+    detail = 1.0 if width <= SMALL_PX else 3.0
     for v in range(height):
         up = (0.5 * height - v - 0.5) / focal
         down = sin_pitch - up * cos_pitch
@@ -165,7 +166,7 @@ def draw_ground(
             aside = reach * offset
             red, green, blue = look[GRASS], look[GRASS + 1], look[GRASS + 2]
             cell = -1
-            column = int(math.floor(aside / CELL_M)) + CELLS_Y // 2
+            column = math.floor(aside / CELL_M) + CELLS_Y // 2
             if ahead < FAR_M and 0 <= column < CELLS_Y:
                 cell = cells[row, column]
             gx = x + cos * ahead - sin * aside
@@ -200,19 +201,20 @@ def draw_ground(
                         if near_edge:
                             paint = share(half_road - half_line, half_road + half_line, away, d_extent)
                         if near_middle:
-                            metres = painted(s + 0.5 * s_extent, dash, period) - painted(s - 0.5 * s_extent, dash, period)
-                            paint += share(-half_line, half_line, d - middle, d_extent) * metres / s_extent
+                            first, last = s - 0.5 * s_extent, s + 0.5 * s_extent
+                            dashes = (painted(last, dash, period) - painted(first, dash, period)) / s_extent
+                            paint += share(-half_line, half_line, d - middle, d_extent) * dashes
                         patch = 0.5
                         if s_extent < 2.0:
-                            patch = hash_unit(seed, int(s * 1.7), int(math.floor(d * 3.0)))
+                            patch = hash_unit(seed, int(s * 1.7), math.floor(d * 3.0))
                         paint *= 1.0 - wear * patch
                         red += paint * (look[MARKING] - red)
                         green += paint * (look[MARKING + 1] - green)
                         blue += paint * (look[MARKING + 2] - blue)
             factor = clear
             if grain > 0.0:
-                cut = 1.0 + 2.0 * on_road  # asphalt is finer than grass, and smoother
-                rough = hash_unit(seed, int(math.floor(gx * cut)), int(math.floor(gy * cut))) - 0.5
+                cut = detail * (1.0 + 2.0 * on_road)  # asphalt is finer than grass, and smoother
+                rough = hash_unit(seed, math.floor(gx * cut), math.floor(gy * cut)) - 0.5
                 factor *= 1.0 + grain * rough * (1.0 - 0.7 * on_road)
             bits = hash_bits(noise_seed, v, u)
             image[v, u, 0] = to_byte(red * factor + veil_r + noise * (float(bits & _MASK) - 32768.0))

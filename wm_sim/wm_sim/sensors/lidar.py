@@ -38,7 +38,13 @@ def ray_to_box(ox: float, oy: float, dx: float, dy: float, half_length: float, h
 
 @kernel
 def cast_scan(
-    scan: NDArray[np.float32], cars: NDArray[np.float64], x: float, y: float, yaw: float, noise_m: float, noise_seed: int
+    scan: NDArray[np.float32],
+    cars: NDArray[np.float64],
+    x: float,
+    y: float,
+    yaw: float,
+    noise_m: float,
+    noise_seed: int,
 ) -> None:
     """Fill scan [72] with ranges (m) from an ego at x, y, yaw to the cars; SCAN_MAX_M where nothing is seen."""
     scan[:] = SCAN_MAX_M
@@ -63,14 +69,13 @@ def cast_scan(
             low, high = min(low, angle), max(high, angle)
         ox, oy = -(ct * px + st * py), -(ct * py - st * px)  # the sensor, seen from the car
         spacing = SCAN_SECTOR_RAD / RAYS_PER_SECTOR
-        first = int(math.ceil((bearing + low + math.pi) / spacing - 0.5))
-        last = int(math.floor((bearing + high + math.pi) / spacing - 0.5))
+        first = math.ceil((bearing + low + math.pi) / spacing - 0.5)
+        last = math.floor((bearing + high + math.pi) / spacing - 0.5)
         for ray in range(first, last + 1):
             angle = -math.pi + (ray + 0.5) * spacing - turn
             reached = ray_to_box(ox, oy, math.cos(angle), math.sin(angle), half_length, half_width)
             sector = (ray // RAYS_PER_SECTOR) % SCAN_SIZE
-            if reached < scan[sector]:
-                scan[sector] = reached
+            scan[sector] = min(scan[sector], reached)
     if noise_m > 0.0:
         for sector in range(SCAN_SIZE):
             if scan[sector] < SCAN_MAX_M:

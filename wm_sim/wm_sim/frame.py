@@ -1,0 +1,61 @@
+"""What one look at the world gives: sensors, labels, events. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pose = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Labels for training and scoring; no driver that is scored may read them. Left is positive."""
+
+    lateral_error_m: float
+    heading_error_rad: float
+    curvature_1pm: float
+    lane_width_m: float
+    gap_ahead_m: float  # bumper to bumper along the lane, 60 where none
+    closing_speed_mps: float  # ego less lead, 0 where none
+    progress_m: float  # along the route from its start
+    route_length_m: float
+    reward: float  # earned by arriving here
+    collided: bool
+    off_road: bool
+    scenario: str
+    episode: int  # the seed
+    step: int
+
+
+@dataclass(slots=True)
+class Event:
+    """Something that happens once: collision, off_road, route_done, timeout, reset."""
+
+    type: str
+    intensity: float
+    detail: str
+
+
+@dataclass(slots=True)
+class Frame:
+    """What the sensors and the labels say at one time."""
+
+    time_s: float
+    camera: NDArray[np.uint8]  # [H, W, 3]
+    scan: NDArray[np.float32]  # [72] m
+    state: NDArray[np.float32]  # [15], observation.STATE_NAMES
+    pose: Pose  # of `odom`: with the receiver's error; x, y (m), yaw (rad) in map
+    true_pose: Pose
+    speed_mps: float
+    acceleration_mps2: float
+    yaw_rate_radps: float
+    steering_angle_rad: float
+    speed_limit_mps: float
+    commanded: NDArray[np.float32]  # action being executed [2]
+    truth: Truth
+    events: list[Event] = field(default_factory=list)
+    terminated: bool = False
+    truncated: bool = False
