@@ -1,7 +1,7 @@
 """Messages from arrays and back, on the fast paths.
 
-Assigning an ndarray to a message field goes element by element (90 ms for a VGA image); bytes and `array.array` are copied
-as a block (below 1 ms).
+Assigning an ndarray to a message field goes element by element (90 ms for a VGA image); `array.array` is taken as a
+block (below 1 ms).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, Quaternion
 from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import CameraInfo, Image, LaserScan
-from wm_msgs.msg import Truth
 
+from wm_msgs.msg import Truth
 from wm_ros.errors import WmRosError
 
 NS_PER_S = 1_000_000_000
@@ -157,10 +157,9 @@ def quaternion(yaw: float) -> Quaternion:
 
 
 def yaw_of(rotation: Quaternion) -> float:
-    """Yaw in rad of a rotation, -pi..pi. Flat rotations, which are all that this stack publishes, come back exactly."""
-    if rotation.x == 0.0 and rotation.y == 0.0:
-        yaw = 2.0 * math.atan2(rotation.z, rotation.w)
-        return math.remainder(yaw, 2.0 * math.pi)
+    """Yaw in rad of a rotation, -pi..pi."""
+    if rotation.x == 0.0 and rotation.y == 0.0:  # all that this stack publishes; exact to 1e-15 rad at any angle
+        return math.remainder(2.0 * math.atan2(rotation.z, rotation.w), 2.0 * math.pi)
     return math.atan2(
         2.0 * (rotation.w * rotation.z + rotation.x * rotation.y),
         1.0 - 2.0 * (rotation.y * rotation.y + rotation.z * rotation.z),

@@ -43,7 +43,7 @@ class Flow:
     @property
     def silent(self) -> bool:
         """Whether a periodic topic that had flowed has stopped for two windows."""
-        return self.expected_hz is not None and self.count > 0 and self._silent_windows >= 2  # noqa: PLR2004
+        return self.expected_hz is not None and self.count > 0 and self._silent_windows >= 2
 
 
 @dataclass
@@ -58,8 +58,11 @@ class Health:
     _window_start: float = field(default_factory=time.monotonic)
 
     def flow(self, label: str, expected_hz: float | None) -> Flow:
-        """Start counting a topic; `label` reads like "in camera/image_raw"."""
-        return self.flows.setdefault(label, Flow(expected_hz))
+        """Start counting a topic; `label` reads like "in camera/image_raw". A second one of that name counts apart."""
+        while label in self.flows:
+            label += "'"
+        self.flows[label] = Flow(expected_hz)
+        return self.flows[label]
 
     def took(self, name: str, milliseconds: float) -> None:
         """One measured stretch of work."""

@@ -23,9 +23,9 @@ DIAGNOSTICS_PERIOD_S = 1.0
 class StackNode(LifecycleNode):
     """A lifecycle node of the stack.
 
-    A subclass declares parameters in `__init__` or `configure`, and overrides the hooks `configure` (make publishers and
-    subscriptions, load things), `activate`, `deactivate` and `cleanup`. A hook that fails raises: the transition then
-    fails, and under `autostart` the process ends with that sentence.
+    A subclass declares parameters in `__init__` or `configure`, and overrides the hooks `configure`, `activate`,
+    `deactivate` and `cleanup`. A hook that fails raises: the transition then fails, and under `autostart` the process
+    ends with that sentence.
     """
 
     def __init__(self, name: str, **options: Any) -> None:

@@ -10,6 +10,10 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 
+def _plain(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
+
+
 @dataclass(frozen=True)
 class Rule:
     """What values a parameter takes."""
@@ -28,14 +32,17 @@ class Rule:
         return f"parameter {self.name} is {value!r}, but must be {wanted} ({self.description.rstrip('.')})"
 
     def _wanted(self, value: Any) -> str | None:
-        if not isinstance(value, self.kind) or (isinstance(value, bool) and self.kind is not bool):
+        """What would have been right; None: the value is."""
+        kind = type(value)
+        if kind is not self.kind:  # bool is no int here
             return f"of type {self.kind.__name__}"
-        if isinstance(value, float) and math.isnan(value):
+        if self.kind is float and math.isnan(value):
             return "a number"
         if self.choices is not None and value not in self.choices:
             return "one of " + ", ".join(str(choice) for choice in self.choices)
-        if self.range is not None and not self.range[0] <= value <= self.range[1]:
-            return f"from {self.range[0]:g} to {self.range[1]:g}"
+        if self.range is not None:
+            low, high = self.range
+            return None if low <= value <= high else f"from {_plain(low)} to {_plain(high)}"
         return None
 
     def descriptor(self, read_only: bool) -> ParameterDescriptor:

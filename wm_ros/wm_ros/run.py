@@ -21,8 +21,8 @@ from wm_ros.node import StackNode
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop` from a thread on SIGINT or SIGTERM.
 
-    A Python handler alone would wait until the executor returns from its wait; the wakeup descriptor is written at once,
-    by whatever thread the signal reaches. Further signals change nothing: the clean-up already runs.
+    A Python handler alone would wait until the executor returns from its wait; the wakeup descriptor is written at
+    once, by whatever thread the signal reaches. Further signals change nothing: the clean-up already runs.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)

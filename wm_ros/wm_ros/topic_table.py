@@ -1,7 +1,7 @@
 """The topic table: every topic of the stack once, as plain data.
 
-Nodes, recorder, offline bag writer, monitors, documentation and tests read this table. It imports nothing of ROS, so that bags
-can be written and read on a machine without it; `wm_ros.topics` turns it into message classes and rclpy profiles.
+Nodes, recorder, offline bag writer, monitors, documentation and tests read this table. It imports nothing of ROS, so
+that bags can be written and read without it; `wm_ros.topics` turns it into message classes and rclpy profiles.
 """
 
 from __future__ import annotations

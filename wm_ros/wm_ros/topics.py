@@ -12,6 +12,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProf
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, LaserScan
 from visualization_msgs.msg import MarkerArray
+
 from wm_msgs.msg import (
     Belief,
     ControlCommand,
@@ -22,7 +23,6 @@ from wm_msgs.msg import (
     Truth,
     VehicleStatus,
 )
-
 from wm_ros import topic_table
 from wm_ros.topic_table import BAG_QOS, TopicSpec, bag_qos
 
@@ -43,7 +43,7 @@ class Topic:
 
     @property
     def reader_qos(self) -> QoSProfile:
-        """What subscribers ask for: no deadline and no lease, so that any publisher fits, a bag or a foreign driver included."""
+        """What subscribers ask for: no deadline and no lease, so that bags and foreign drivers fit too."""
         return _profile(self.spec, promises=False)
 
 
