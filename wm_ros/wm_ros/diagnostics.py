@@ -52,6 +52,7 @@ class Health:
 
     node: str
     flows: dict[str, Flow] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)  # whatever else the node counts
     _latency_ms: dict[str, list[float]] = field(default_factory=dict)
     _last_error: str = ""
     _error_time: float = -1e9
@@ -79,7 +80,7 @@ class Health:
         window_s = max(now - self._window_start, 1e-3)
         self._window_start = now
         status = DiagnosticStatus(level=DiagnosticStatus.OK, name=self.node, message=state, hardware_id="")
-        values = {"state": state}
+        values = {"state": state} | self.facts
         silent = []
         for label, flow in self.flows.items():
             values[f"{label}.rate_hz"] = f"{flow.close_window(window_s):.2f}"
