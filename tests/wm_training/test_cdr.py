@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosbags.interfaces import Nodetype
+
 from wm_ros.topic_table import RECORDED
 from wm_training import TrainingError
 from wm_training.bags.cdr import Layout, decode, layout_of_values, rows, stamps_ns
@@ -60,7 +61,8 @@ def flat(msg: object, prefix: str = "") -> dict:
             found |= flat(value, f"{path}.")
         elif isinstance(value, list):
             for index, item in enumerate(value):
-                found |= flat(item, f"{path}.{index}.") if hasattr(item, "__dataclass_fields__") else {f"{path}.{index}": item}
+                nested = hasattr(item, "__dataclass_fields__")
+                found |= flat(item, f"{path}.{index}.") if nested else {f"{path}.{index}": item}
         else:
             found[path] = value
     return found

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from rosbags.interfaces import Connection
+
 from wm_ros import topic_table as topics
 from wm_sim import action as actions
 from wm_sim import observation as obs
-
 from wm_training.bags.cdr import decode, stamps_ns
 from wm_training.bags.reader import find_topic, open_bag, read_raw
 from wm_training.bags.schema import typestore
 from wm_training.bags.tables import Columns
 from wm_training.errors import TrainingError
 
-NEEDED = (topics.CAMERA, topics.SCAN, topics.ODOM, topics.STATUS, topics.ROUTE, topics.TRUTH, topics.EVENTS)
+STAMPED = (topics.CAMERA, topics.SCAN, topics.ODOM, topics.STATUS, topics.TRUTH)
+NEEDED = (*STAMPED, topics.ROUTE, topics.EVENTS)
 STEP_NS = round(obs.STEP_S * 1e9)
 JITTER_NS = 1_000_000
 ROUTE_DONE = 3
@@ -26,9 +29,7 @@ MIN_FRAMES = 2
 def extract(bag: Path) -> dict[str, np.ndarray]:
     """All arrays of `Sequences` but the digest, of one bag."""
     raw = _read(bag)
-    camera, scan, odom, status, truth = (
-        Columns(t.name, t.type, raw[t.name]) for t in (topics.CAMERA, topics.SCAN, topics.ODOM, topics.STATUS, topics.TRUTH)
-    )
+    camera, scan, odom, status, truth = (Columns(t.name, t.type, raw[t.name]) for t in STAMPED)
     _check_layout(bag, camera, scan)
     sources = {"camera": camera, "scan": scan, "odom": odom, "status": status, "truth": truth}
     at = {name: source.rows_at(camera.stamps) for name, source in sources.items()}  # int64[all frames] each
@@ -49,7 +50,7 @@ def extract(bag: Path) -> dict[str, np.ndarray]:
     collided, off_road = column("truth", "collided"), column("truth", "off_road")
     return {
         "camera": column("camera", "data").reshape(-1, *obs.CAMERA_SHAPE),
-        "scan": column("scan", "ranges"),
+        "scan": _ranges(column("scan", "ranges"), column("scan", "range_max")),
         "state": state,
         "action": action,
         "reward": column("truth", "reward"),
@@ -83,11 +84,11 @@ def _read(bag: Path) -> dict[str, list[bytes]]:
 def _check_layout(bag: Path, camera: Columns, scan: Columns) -> None:
     """Refuse a bag whose sensors differ from what the models of this stack see."""
     height, width, _ = obs.CAMERA_SHAPE
-    sizes = {(int(h), int(w)) for h, w in zip(*np.unique(np.stack([camera["height"], camera["width"]]), axis=1), strict=True)}
+    sizes = set(zip(camera["height"].tolist(), camera["width"].tolist(), strict=True))
     encodings = set(camera["encoding"].tolist())
     if sizes != {(height, width)} or encodings != {b"rgb8"}:
         seen = ", ".join(f"{w}x{h}" for h, w in sorted(sizes)) + " " + b", ".join(sorted(encodings)).decode()
-        raise TrainingError(f"{bag}: camera pictures are {seen}, expected {width}x{height} rgb8; record with that camera.")
+        raise TrainingError(f"{bag}: pictures are {seen}, expected {width}x{height} rgb8; record with that camera.")
     if scan["ranges"].shape[1:] != (obs.SCAN_SIZE,):
         raise TrainingError(f"{bag}: scans have {scan['ranges'].shape[1]} ranges, expected {obs.SCAN_SIZE}.")
 
@@ -95,8 +96,8 @@ def _check_layout(bag: Path, camera: Columns, scan: Columns) -> None:
 def _cut(stamps: np.ndarray, complete: np.ndarray, truth: Columns, rows: np.ndarray) -> list[tuple[int, int]]:
     """Runs [a, b) of complete frames, 0.1 s apart, that count on within one episode.
 
-    A lost frame or a reset ends a run. Frames of a world that stands (before the first command, after the end) repeat their
-    step, so they end up alone and are left out.
+    A lost frame or a reset ends a run. Frames of a world that stands (before the first command, after the end) repeat
+    their step, so they end up alone and are left out.
     """
     if not len(stamps):
         return []
@@ -116,14 +117,20 @@ def _cut(stamps: np.ndarray, complete: np.ndarray, truth: Columns, rows: np.ndar
     return [(int(a), int(b)) for a, b in zip(first, ends, strict=True) if b - a >= MIN_FRAMES]
 
 
+def _ranges(ranges: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Scans as the perception node reads them: no number, or beyond the range, reads the range. float32[T, 72]"""
+    limit = most[:, None]
+    return np.where(np.isfinite(ranges) & (ranges <= limit), ranges, limit)
+
+
 def _routes(messages: list[bytes], stamps: np.ndarray) -> list[tuple[int, int, obs.RouteTracker]]:
     """(first frame, end frame, route) of each stretch that drives by one route message."""
     store = typestore()
     decoded = sorted((_path(store.deserialize_cdr(m, topics.ROUTE.type)) for m in messages), key=lambda path: path[0])
     firsts = np.searchsorted(stamps, [stamp for stamp, _ in decoded])  # first frame of each route
     firsts[0] = 0  # the first route also serves frames that were shown before it was recorded
-    ends = [*firsts[1:], len(stamps)]
-    return [(int(a), int(b), obs.RouteTracker(xy)) for a, b, (_, xy) in zip(firsts, ends, decoded, strict=True) if a < b]
+    spans = zip(firsts.tolist(), [*firsts[1:].tolist(), len(stamps)], decoded, strict=True)
+    return [(first, end, obs.RouteTracker(xy)) for first, end, (_, xy) in spans if first < end]
 
 
 def _path(message: object) -> tuple[int, np.ndarray]:
@@ -132,13 +139,16 @@ def _path(message: object) -> tuple[int, np.ndarray]:
     return stamp.sec * 1_000_000_000 + stamp.nanosec, np.array(points, np.float64).reshape(-1, 2)
 
 
-def _states(column, routes: list[tuple[int, int, obs.RouteTracker]], count: int) -> np.ndarray:
+def _states(
+    column: Callable[[str, str], np.ndarray], routes: list[tuple[int, int, obs.RouteTracker]], count: int
+) -> np.ndarray:
     """State vectors, float32[count, 15], by wm_sim.observation."""
-    previous = actions.from_physical(column("status", "commanded_steering_angle"), column("status", "commanded_acceleration"))
-    status = [column("status", n).tolist() for n in ("speed", "acceleration", "yaw_rate", "steering_angle", "speed_limit")]
+    previous = actions.from_physical(*(column("status", f"commanded_{n}") for n in ("steering_angle", "acceleration")))
+    names = ("speed", "acceleration", "yaw_rate", "steering_angle", "speed_limit")
+    status = [column("status", name).tolist() for name in names]
     x, y = column("odom", "pose.pose.position.x").tolist(), column("odom", "pose.pose.position.y").tolist()
     z, w = column("odom", "pose.pose.orientation.z"), column("odom", "pose.pose.orientation.w")
-    yaw = (2.0 * np.arctan2(z, w)).tolist()
+    yaw = [math.remainder(2.0 * math.atan2(a, b), 2.0 * math.pi) for a, b in zip(z.tolist(), w.tolist(), strict=True)]
     state = np.empty((count, obs.STATE_SIZE), np.float32)
     for first, end, tracker in routes:
         for i in range(first, end):

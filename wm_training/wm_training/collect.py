@@ -1,29 +1,27 @@
 """`wm collect`: drives of a disturbed expert in the simulator, straight into bags.
 
-The bags hold the topics of the running stack, on its clock, with its QoS, and nothing tells a trainer which of the two wrote one.
+The bags hold the topics of the running stack, on its clock and with its QoS; a trainer cannot tell the two apart.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
 from wm_ros import topic_table as topics
-from wm_sim.drivers import make_driver
+from wm_sim.drivers import ExpertDriver
 from wm_sim.scenarios import FAMILIES
 from wm_sim.world import Frame, World, WorldConfig
-
 from wm_training.bags.episode import EpisodeEncoder
 from wm_training.bags.writer import PARTIAL, BagWriter
+from wm_training.collect_report import BagResult, CollectReport, Episode, EpisodeResult, tally, write_manifest
 from wm_training.errors import TrainingError
 from wm_training.exploration import ExplorationConfig, Explorer
 
@@ -58,79 +56,8 @@ class CollectConfig:
     exploration: ExplorationConfig = field(default_factory=ExplorationConfig)
 
 
-@dataclass(frozen=True)
-class FamilyTally:
-    """What came of the episodes of one family."""
-
-    seeds: tuple[int, int]  # first, last
-    episodes: int
-    frames: int
-    collided: int
-    off_road: int
-    route_done: int
-    timeout: int
-    moods: dict[str, int]
-
-
-@dataclass(frozen=True)
-class CollectReport:
-    """What was collected, and how fast."""
-
-    out: Path
-    bags: int
-    episodes: int
-    frames: int
-    bytes: int
-    wall_s: float
-    core_s: float  # CPU time of all workers
-    families: dict[str, FamilyTally]
-
-    @property
-    def frames_per_core_s(self) -> float:
-        """Frames a second that one core writes into bags."""
-        return self.frames / max(self.core_s, 1e-9)
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.episodes} episodes, {self.frames} frames in {self.bags} bags ({self.bytes / 1e6:.0f} MB) in {self.out}",
-            f"{self.frames / max(self.wall_s, 1e-9):.0f} frames/s, {self.frames_per_core_s:.0f} frames/s per core",
-        ]
-        for name, tally in self.families.items():
-            shares = f"collided {tally.collided / tally.episodes:.1%}, off road {tally.off_road / tally.episodes:.1%}"
-            lines.append(f"{name}: {tally.episodes} episodes, {tally.frames} frames, {shares}")
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One world to drive in."""
-
-    family: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class EpisodeResult:
-    """How it went."""
-
-    episode: Episode
-    frames: int
-    outcome: str  # collided, off_road, route_done, timeout
-    mood: str
-
-
-@dataclass(frozen=True)
-class BagResult:
-    """One finished bag."""
-
-    name: str
-    bytes: int
-    core_s: float
-    results: tuple[EpisodeResult, ...]
-
-
 def collect(config: CollectConfig) -> CollectReport:
-    """Drive all episodes and write their bags. Interrupted, it leaves whole bags only, and a manifest that names them."""
+    """Drive all episodes and write their bags. Interrupted, it leaves whole bags only, and a manifest of them."""
     episodes = _episodes(config)
     out = Path(config.out)
     if out.exists():
@@ -149,9 +76,9 @@ def collect(config: CollectConfig) -> CollectReport:
     finally:
         for left in out.glob(f"*{PARTIAL}"):
             shutil.rmtree(left, ignore_errors=True)
-        report = _report(config, done, time.perf_counter() - start)
+        report = tally(out, done, time.perf_counter() - start)
         if done:
-            _write_manifest(config, report, done, is_whole=len(done) == len(batches))
+            write_manifest(out / MANIFEST, config, report, done, is_whole=len(done) == len(batches))
         else:
             out.rmdir()
     return report
@@ -174,7 +101,7 @@ def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) ->
     """Drive episodes into one bag."""
     start = time.process_time()
     world = World(WorldConfig())
-    explorer = Explorer(make_driver("expert", config.seed), config.exploration)
+    explorer = Explorer(ExpertDriver(), config.exploration)
     encoder, results = EpisodeEncoder(), []
     with BagWriter(path, compress=config.compress) as writer:
         names = {topic.name: _full_name(topic.name) for topic in TOPICS}
@@ -182,8 +109,8 @@ def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) ->
             writer.add_topic(names[topic.name], topic.type, topics.bag_qos(topic))
         for episode in episodes:
             frames, commands = drive(world, explorer, episode)
-            for stamp_ns, topic, cdr in encoder.encode(frames, commands, world.route):
-                writer.write(names[topic], stamp_ns, cdr)
+            for stamp_ns, name, cdr in encoder.encode(frames, commands, world.route):
+                writer.write(names[name], stamp_ns, cdr)
             results.append(EpisodeResult(episode, len(frames), _outcome(frames[-1]), explorer.mood.value))
         writer.note("source", "wm collect")
     size = sum(file.stat().st_size for file in path.iterdir())
@@ -202,8 +129,8 @@ def _episodes(config: CollectConfig) -> list[Episode]:
     worlds = [Episode(families[i % len(families)], config.seed + i // len(families)) for i in range(config.episodes)]
     if config.seed < 0 or worlds[-1].seed >= REPORTING_SEED:
         raise TrainingError(
-            f"seeds {config.seed} to {worlds[-1].seed}: training uses 0 to {REPORTING_SEED - 1}, those above are for reporting; "
-            "choose a smaller --seed."
+            f"seeds {config.seed} to {worlds[-1].seed}: collecting uses 0 to {REPORTING_SEED - 1}, those above are for "
+            "reporting; choose another --seed."
         )
     return worlds
 
@@ -244,50 +171,3 @@ def _outcome(last: Frame) -> str:
     if last.truth.off_road:
         return "off_road"
     return "route_done" if last.terminated else "timeout"
-
-
-def _report(config: CollectConfig, done: list[BagResult], wall_s: float) -> CollectReport:
-    results = [result for bag in done for result in bag.results]
-    families: dict[str, FamilyTally] = {}
-    for name in sorted({r.episode.family for r in results}):
-        mine = [r for r in results if r.episode.family == name]
-        outcomes = Counter(r.outcome for r in mine)
-        seeds = [r.episode.seed for r in mine]
-        families[name] = FamilyTally(
-            seeds=(min(seeds), max(seeds)),
-            episodes=len(mine),
-            frames=sum(r.frames for r in mine),
-            moods=dict(Counter(r.mood for r in mine)),
-            **{outcome: outcomes[outcome] for outcome in ("collided", "off_road", "route_done", "timeout")},
-        )
-    return CollectReport(
-        out=Path(config.out),
-        bags=len(done),
-        episodes=len(results),
-        frames=sum(r.frames for r in results),
-        bytes=sum(bag.bytes for bag in done),
-        wall_s=wall_s,
-        core_s=sum(bag.core_s for bag in done),
-        families=families,
-    )
-
-
-def _write_manifest(config: CollectConfig, report: CollectReport, done: list[BagResult], is_whole: bool) -> None:
-    manifest = {
-        "complete": is_whole,
-        "config": _plain(asdict(config)),
-        "report": {**_plain(asdict(report)), "frames_per_core_s": round(report.frames_per_core_s, 1)},
-        "bags": sorted(bag.name for bag in done),
-    }
-    partial = Path(config.out) / f".{MANIFEST}{PARTIAL}"
-    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf8")
-    partial.rename(Path(config.out) / MANIFEST)
-
-
-def _plain(value: Any) -> Any:
-    """JSON's own types: enums by value, paths by name."""
-    if isinstance(value, dict):
-        return {str(getattr(key, "value", key)): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

@@ -1,7 +1,8 @@
 """How collected drives go beyond good driving: noise, bursts and carelessness on top of the expert.
 
-A world model has to know what braking fully, steering hard, following too closely and leaving the lane lead to, although a good
-driver does none of it. Every episode has one mood; a mood starts manoeuvres at its rate, and the expert drives in between.
+A world model has to know what braking fully, steering hard, following too closely and leaving the lane lead to,
+although a good driver does none of it. Every episode has one mood, which starts manoeuvres at its rate; in between, the
+expert drives.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
 from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
 from wm_sim.observation import STEP_S
 
@@ -75,7 +77,9 @@ class ExplorationConfig:
     )
     noise: tuple[Smooth, ...] = (Smooth(0.25, 0.06, 0.6), Smooth(0.6, 0.15, 0.8), Smooth(1.1, 0.35, 0.9))
     steer_cap: float = 0.4  # most steering noise near standstill, sigma, action units
-    rate_hz: dict[Mood, float] = field(default_factory=lambda: {Mood.NOISY: 0.06, Mood.BURSTS: 0.25, Mood.CARELESS: 0.13})
+    rate_hz: dict[Mood, float] = field(
+        default_factory=lambda: {Mood.NOISY: 0.06, Mood.BURSTS: 0.25, Mood.CARELESS: 0.13}
+    )
     plans: dict[Mood, dict[Manoeuvre, Plan]] = field(default_factory=lambda: {m: dict(p) for m, p in PLANS.items()})
 
 
@@ -123,7 +127,7 @@ class Expert(Protocol):
 class Explorer:
     """Disturbs an expert according to the mood of the episode. Same generator, same drive."""
 
-    def __init__(self, expert: Expert, config: ExplorationConfig = ExplorationConfig()):  # noqa: B008
+    def __init__(self, expert: Expert, config: ExplorationConfig = ExplorationConfig()):
         self.expert = expert
         self.config = config
         self.mood = Mood.CLEAN
@@ -205,7 +209,7 @@ class Explorer:
 
 
 def _steer_for(lateral_mps2: float, speed_mps: float) -> float:
-    """Steering action that causes about this lateral acceleration; milder below TURN_SPEED_MPS, at most full steering."""
+    """Steering action that causes about this lateral acceleration; milder below TURN_SPEED_MPS."""
     speed = max(speed_mps, 1.0)
     curvature = lateral_mps2 / (speed * max(speed, TURN_SPEED_MPS))
     return min(curvature * WHEELBASE_M / STEER_MAX_RAD, 1.0)

@@ -72,7 +72,8 @@ def _save(folder: Path, found: BagSequences, *, is_only: bool) -> None:
     try:
         for name, array in found.arrays.items():
             np.save(partial / f"{name}.npy", array, allow_pickle=False)
-        (partial / "digest.json").write_text(json.dumps({"digest": found.digest, "arrays": list(found.arrays)}), encoding="utf8")
+        facts = {"digest": found.digest, "arrays": list(found.arrays)}
+        (partial / "digest.json").write_text(json.dumps(facts), encoding="utf8")
         if is_only:
             _remove_stale(folder)
         with suppress(FileExistsError):

@@ -1,7 +1,7 @@
 """Bags → sequences: what the trainer reads.
 
-Frames are joined by the stamp of the camera picture. The state vector is rebuilt by wm_sim.observation, as the simulator and the
-perception node build it, so all three agree bit for bit. The result lies beside each bag as memory-mapped arrays.
+Frames are joined by the stamp of the camera picture. The state vector is rebuilt by wm_sim.observation, as simulator
+and perception node build it, so all three agree bit for bit. The result lies beside each bag, memory-mapped.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import numpy as np
 from wm_training.bags.reader import find_bags
 from wm_training.errors import TrainingError
 from wm_training.sequence_cache import BagSequences, bag_sequences
-
-MIN_FRAMES = 2
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,16 @@ def load_sequences(paths: Path | str | Collection[Path | str], *, workers: int =
     parts = _convert(find_bags(paths), workers)
     starts = [part.arrays["episode_start"] for part in parts]
     offsets = np.cumsum([0, *(int(start[-1]) for start in starts)])
-    episode_start = np.concatenate([*(s[:-1] + o for s, o in zip(starts, offsets, strict=False)), offsets[-1:]]).astype(np.int64)
+    shifted = [start[:-1] + offset for start, offset in zip(starts, offsets, strict=False)]
+    episode_start = np.concatenate([*shifted, offsets[-1:]]).astype(np.int64)
     if len(episode_start) < 2:
         raise TrainingError("the bags hold no two consecutive complete frames; record a longer drive.")
     if len(parts) == 1:
         joined = {name: parts[0].arrays[name] for name in ARRAYS}
     else:
         joined = {name: _join([part.arrays[name] for part in parts]) for name in ARRAYS}
-    digest = parts[0].digest if len(parts) == 1 else hashlib.sha256("".join(p.digest for p in parts).encode()).hexdigest()
+    digests = "".join(part.digest for part in parts)
+    digest = digests if len(parts) == 1 else hashlib.sha256(digests.encode()).hexdigest()
     return Sequences(**joined, episode_start=episode_start, digest=digest)
 
 

@@ -1,8 +1,8 @@
 """Many CDR messages at once, as one numpy table.
 
-Messages of one topic nearly always share a layout: their strings and sequences keep their lengths, so every field keeps its
-offset. `Layout.of` finds the offsets by walking one message; from then on a thousand messages are encoded by filling the columns
-of a structured array, and decoded by viewing their bytes as one. Messages whose layout differs form tables of their own.
+Messages of one topic nearly always share a layout: strings and sequences keep their lengths, so fields keep their
+offsets. `Layout.of` finds those by walking one message; from then on a thousand messages are encoded by filling columns of
+a structured array, and decoded by viewing their bytes as one. Messages of another layout form another table.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from rosbags.interfaces import Nodetype
@@ -91,10 +91,10 @@ def decode(messages: Sequence[bytes], msgtype: str) -> list[tuple[np.ndarray, np
     while len(left):
         first = messages[left[0]]
         if first[:2] != LITTLE_ENDIAN:
-            raise TrainingError(f"{msgtype}: big-endian messages are not supported; record again on a little-endian machine.")
+            raise TrainingError(f"{msgtype}: big-endian messages are not supported; record on a little-endian machine.")
         layout = Layout.of(first, msgtype)
-        fits = np.fromiter((layout.fits(messages[i]) for i in left), bool, len(left))
-        groups.append((left[fits], layout.view([messages[i] for i in left[fits]])))
+        fits = np.array([layout.fits(messages[i]) for i in left.tolist()], np.bool_)
+        groups.append((left[fits], layout.view([messages[i] for i in left[fits].tolist()])))
         left = left[~fits]
     return groups
 
@@ -114,7 +114,7 @@ class _Walker:
             if kind in (Nodetype.BASE, Nodetype.NAME):
                 at = self._value(kind, detail, at, path)
             else:
-                inner, count = detail
+                inner, count = cast("tuple[Any, int]", detail)
                 at = self._array(inner, at, path, count if kind == Nodetype.ARRAY else None)
         return at
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
 from wm_ros import topic_table as topics
 from wm_sim import action as actions
 from wm_sim import observation as obs
-
 from wm_training.bags.cdr import Layout, layout_of_values, rows
-from wm_training.bags.schema import message, serialise
+from wm_training.bags.schema import message, serialise, typestore
 
 if TYPE_CHECKING:
     from wm_sim.world import Frame
@@ -25,7 +25,7 @@ STEP_NS = round(obs.STEP_S * 1e9)
 CLOCK_START_NS = 1_000_000_000  # the stack's clock begins at 1 s: zero means "no time yet" in ROS
 SOURCE_PLAN = 0
 EVENT_TYPES = {"collision": 1, "off_road": 2, "route_done": 3, "timeout": 4, "reset": 5, "fault": 6}
-MODE_DRIVING = 1
+MODE_READY, MODE_DRIVING = 0, 1
 
 
 class Serialised(NamedTuple):
@@ -67,7 +67,8 @@ class EpisodeEncoder:
                 if index < len(messages):
                     yield Serialised(stamp, topic, messages[index])
             for event in frame.events:
-                yield Serialised(stamp, topics.EVENTS.name, self._event(event.type, event.intensity, event.detail, stamp))
+                cdr = self._event(event.type, event.intensity, event.detail, stamp)
+                yield Serialised(stamp, topics.EVENTS.name, cdr)
 
     def _ours(self, topic: Any, table: np.ndarray) -> np.ndarray:
         """Fill in what every message of ours carries besides its header."""
@@ -119,6 +120,7 @@ class EpisodeEncoder:
         steering, acceleration = actions.to_physical(np.stack([frame.commanded for frame in frames]))
         table["commanded_steering_angle"], table["commanded_acceleration"] = steering, acceleration
         table["mode"] = MODE_DRIVING
+        table["mode"][0] = MODE_READY  # an episode's first frame waits for its first command
         return self._ours(topics.STATUS, table)
 
     def _truth(self, frames: Sequence[Frame], stamps: np.ndarray) -> np.ndarray:
@@ -130,7 +132,8 @@ class EpisodeEncoder:
         return self._ours(topics.TRUTH, table)
 
     def _control(self, frames: Sequence[Frame], commands: np.ndarray, stamps: np.ndarray) -> np.ndarray:
-        table = _stamped(layout_of_values(topics.CONTROL.type, header={"frame_id": "base_link"}, source=SOURCE_PLAN), stamps)
+        layout = layout_of_values(topics.CONTROL.type, header={"frame_id": "base_link"}, source=SOURCE_PLAN)
+        table = _stamped(layout, stamps)
         steering, acceleration = actions.to_physical(commands.reshape(-1, 2))  # [T-1], [T-1]
         before, _ = actions.to_physical(frames[0].commanded)
         speed = np.array([frame.speed_mps for frame in frames[:-1]], dtype=np.float64)
@@ -170,16 +173,19 @@ TRUTH_FIELDS: Mapping[str, str] = {
 }
 
 
-def path_cdr(route: np.ndarray, stamp_ns: int, frame_id: str = "map") -> bytes:
-    """nav_msgs/Path of a polyline [M, 2], heading along it."""
-    stamp = _stamp(stamp_ns)
-    header = {"stamp": stamp, "frame_id": frame_id}
+def path_cdr(route: np.ndarray, stamp_ns: int) -> bytes:
+    """nav_msgs/Path in map of a polyline [M, 2], each pose turned to the next point."""
+    types = typestore().types
+    header = message("std_msgs/msg/Header", {"stamp": _stamp(stamp_ns), "frame_id": "map"})
+    stamped, pose, point, quaternion = (
+        types[f"geometry_msgs/msg/{name}"] for name in ("PoseStamped", "Pose", "Point", "Quaternion")
+    )
+    ahead = np.diff(route, axis=0)
+    yaws = np.arctan2(ahead[:, 1], ahead[:, 0])
+    turns = [(math.sin(0.5 * yaw), math.cos(0.5 * yaw)) for yaw in [*yaws.tolist(), *yaws[-1:].tolist()]]
     poses = [
-        message(
-            "geometry_msgs/msg/PoseStamped",
-            {"header": header, "pose": {"position": {"x": x, "y": y}, "orientation": {"w": 1.0}}},
-        )
-        for x, y in route.tolist()
+        stamped(header, pose(point(x, y, 0.0), quaternion(0.0, 0.0, z, w)))
+        for (x, y), (z, w) in zip(route.tolist(), turns, strict=True)
     ]
     return serialise(topics.ROUTE.type, {"header": header, "poses": poses})
 
@@ -210,9 +216,8 @@ def _scan_layout() -> Layout:
         topics.SCAN.type,
         header={"frame_id": "lidar"},
         angle_min=obs.SCAN_ANGLE_MIN_RAD,
-        angle_max=obs.SCAN_ANGLE_MIN_RAD + obs.SCAN_SECTOR_RAD * (obs.SCAN_SIZE - 1),
+        angle_max=math.pi - obs.SCAN_SECTOR_RAD / 2,
         angle_increment=obs.SCAN_SECTOR_RAD,
-        scan_time=obs.STEP_S,
         range_max=obs.SCAN_MAX_M,
         ranges=np.zeros(obs.SCAN_SIZE, np.float32),
     )
@@ -224,7 +229,7 @@ def _odom_layout() -> Layout:
 
 def _camera_info() -> Layout:
     height, width, _ = obs.CAMERA_SHAPE
-    focal, cx, cy = width / 2, (width - 1) / 2, (height - 1) / 2  # 90 degrees across
+    focal, cx, cy = 0.5 * width / math.tan(0.5 * obs.CAMERA_HFOV_RAD), 0.5 * width, 0.5 * height
     return layout_of_values(
         topics.CAMERA_INFO.type,
         header={"frame_id": "camera_optical"},

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from rosbags.rosbag2 import Reader
-from wm_ros import topic_table as topics
 
+from wm_ros import topic_table as topics
 from wm_training.bags.cdr import decode, stamps_ns
 from wm_training.bags.reader import find_topic, open_bag, read_raw
 from wm_training.errors import TrainingError
@@ -58,7 +58,7 @@ def bag_info(path: Path | str) -> BagInfo:
         custom = getattr(reader.storage.metadata, "custom", None) or {}
         return BagInfo(
             path=path,
-            bytes=sum(p.stat().st_size for p in path.iterdir() if p.is_file()) if path.is_dir() else path.stat().st_size,
+            bytes=sum(p.stat().st_size for p in (path.iterdir() if path.is_dir() else [path]) if p.is_file()),
             start_s=reader.start_time * 1e-9 if reader.message_count else 0.0,
             duration_s=duration_s,
             messages=reader.message_count,
@@ -83,7 +83,7 @@ def _dropped(reader: Reader, topic: str, msgtype: str) -> int | None:
     except TrainingError:
         return None  # an older definition of the message: nothing to count by
     if is_camera:
-        stamps = np.unique(np.concatenate([stamps_ns(table) for _, table in groups])) if groups else np.zeros(0, np.int64)
+        stamps = np.unique([stamp for _, table in groups for stamp in stamps_ns(table).tolist()])
         return int(np.maximum(np.rint(np.diff(stamps) / CAMERA_STEP_NS).astype(int) - 1, 0).sum())
     seq = np.zeros(len(raw), np.int64)
     for indices, table in groups:
@@ -102,7 +102,8 @@ def format_info(info: BagInfo) -> str:
     rows = [("topic", "type", "messages", "Hz", "dropped")]
     for topic in info.topics:
         rate = "" if topic.rate_hz is None else f"{topic.rate_hz:.1f}"
-        rows.append((topic.name, topic.type, str(topic.count), rate, "" if topic.dropped is None else str(topic.dropped)))
+        dropped = "" if topic.dropped is None else str(topic.dropped)
+        rows.append((topic.name, topic.type, str(topic.count), rate, dropped))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         f"bag       {info.path}",

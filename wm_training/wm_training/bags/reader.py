@@ -13,6 +13,7 @@ from rosbags.rosbag2.errors import ReaderError
 
 from wm_training.errors import TrainingError
 
+CUT_WORDS = ("runcated", "magic", "footer", "empty", "size", "hecksum")  # what rosbags says of a bag cut short
 PARTIAL_HINT = "it was cut off while being written; record it again, or repair it with `mcap recover`"
 
 
@@ -46,16 +47,14 @@ def open_bag(path: Path | str) -> Iterator[Reader]:
         raise TrainingError(f"{path}: no such bag; record one with `wm collect` or `wm record`.")
     if path.is_dir() and not is_bag(path):
         unfinished = any(path.glob("*.mcap")) or any(path.glob("*/*.mcap"))
-        raise TrainingError(
-            f"{path}: no metadata.yaml in it; {PARTIAL_HINT}." if unfinished else f"{path}: not a bag: no metadata.yaml in it."
-        )
+        raise TrainingError(f"{path}: not a bag, it has no metadata.yaml{f'; {PARTIAL_HINT}' if unfinished else ''}.")
     try:
         with Reader(path) as reader:
             yield reader
     except ReaderError as error:
         message = str(error).rstrip(".")
-        hint = PARTIAL_HINT if any(word in message for word in ("runcated", "magic", "footer", "empty", "size", "hecksum")) else ""
-        raise TrainingError(f"{path}: {message}{'; ' + hint if hint else ''}.") from error
+        cut = any(word in message for word in CUT_WORDS)
+        raise TrainingError(f"{path}: {message}{f'; {PARTIAL_HINT}' if cut else ''}.") from error
     except (struct.error, EOFError, OSError, TypeError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path}: cannot be read; {PARTIAL_HINT}.") from error
 

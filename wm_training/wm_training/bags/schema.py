@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from rosbags.interfaces import Nodetype
@@ -57,7 +57,7 @@ def message(msgtype: str, values: Mapping[str, Any] | None = None) -> Any:
         elif kind == Nodetype.BASE:
             fields[name] = {"string": "", "bool": False}.get(str(detail[0]), 0)
         else:
-            (inner_kind, inner), count = detail
+            (inner_kind, inner), count = cast("tuple[Any, int]", detail)
             is_plain = inner_kind == Nodetype.BASE and inner[0] != "string"
             size = count if kind == Nodetype.ARRAY else 0
             fields[name] = np.zeros(size, NUMPY_TYPES[str(inner[0])]) if is_plain else []

@@ -45,12 +45,9 @@ class Columns:
         columns = [table[field] for _, table in self._groups]
         shapes = {column.shape[1:] for column in columns}
         if len(shapes) != 1:
-            raise TrainingError(f"{self.topic}: {field} changes its size within the bag; record with one sensor layout.")
+            raise TrainingError(f"{self.topic}: {field} changes its size within a bag; record with one sensor layout.")
         kind = np.result_type(*columns) if columns[0].dtype.kind == "S" else columns[0].dtype
-        joined = np.zeros((len(self._order_full()), *shapes.pop()), kind)
+        joined = np.zeros((sum(len(indices) for indices, _ in self._groups), *shapes.pop()), kind)
         for (indices, _), column in zip(self._groups, columns, strict=True):
             joined[indices] = column
         return joined[self._order]
-
-    def _order_full(self) -> np.ndarray:
-        return np.concatenate([indices for indices, _ in self._groups])

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, cast
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -22,7 +22,8 @@ PARTIAL = ".partial"
 class BagWriter:
     """An MCAP bag of rosbag2 metadata version 9, from serialised messages.
 
-    It grows in `<name>.partial/` and takes its name on `close`. `abort`, or an exception inside the `with` block, leaves nothing.
+    It grows in `<name>.partial/` and takes its name on `close`. `abort`, or an exception in the `with` block, leaves
+    nothing.
     """
 
     def __init__(self, path: Path | str, *, compress: bool = False):
@@ -34,7 +35,7 @@ class BagWriter:
             self._partial.mkdir(parents=True)
         except FileExistsError:
             raise TrainingError(
-                f"{self._partial} is being written, or was left by a process that was killed; remove it or choose another name."
+                f"{self._partial} is being written, or was left by a killed process; remove it or choose another name."
             ) from None
         except OSError as error:
             raise TrainingError(f"{self.path} cannot be written: {error.strerror}; choose another folder.") from error
@@ -47,8 +48,9 @@ class BagWriter:
 
     def add_topic(self, topic: str, msgtype: str, qos: Sequence[Mapping[str, Any]] = ()) -> None:
         """Announce a topic by its full name (`/scan`), with the QoS offered, as rosbag2 writes it in version 9."""
+        offered = parse_qos(cast(Any, [dict(profile) for profile in qos]))
         self._connections[topic] = self._writer.add_connection(
-            topic, msgtype, typestore=typestore(), offered_qos_profiles=parse_qos([dict(q) for q in qos])  # type: ignore[arg-type]
+            topic, msgtype, typestore=typestore(), offered_qos_profiles=offered
         )
         self.counts[topic] = 0
 
@@ -75,7 +77,7 @@ class BagWriter:
         self._writer.abort()
         shutil.rmtree(self._partial, ignore_errors=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> BagWriter:
         return self
 
     def __exit__(

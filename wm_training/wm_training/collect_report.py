@@ -1,0 +1,130 @@
+"""What came of a collection: sums by family, and the manifest beside the bags."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FamilyTally:
+    """What came of the episodes of one family."""
+
+    seeds: tuple[int, int]  # first, last
+    episodes: int
+    frames: int
+    collided: int
+    off_road: int
+    route_done: int
+    timeout: int
+    moods: dict[str, int]
+
+
+@dataclass(frozen=True)
+class CollectReport:
+    """What was collected, and how fast."""
+
+    out: Path
+    bags: int
+    episodes: int
+    frames: int
+    bytes: int
+    wall_s: float
+    core_s: float  # CPU time of all workers
+    families: dict[str, FamilyTally]
+
+    @property
+    def frames_per_core_s(self) -> float:
+        """Frames a second that one core writes into bags."""
+        return self.frames / max(self.core_s, 1e-9)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.out}: {self.bags} bags, {self.episodes} episodes, {self.frames} frames, {self.bytes / 1e6:.0f} MB",
+            f"{self.frames / max(self.wall_s, 1e-9):.0f} frames/s, {self.frames_per_core_s:.0f} frames/s per core",
+        ]
+        for name, tally in self.families.items():
+            shares = f"collided {tally.collided / tally.episodes:.1%}, off road {tally.off_road / tally.episodes:.1%}"
+            lines.append(f"{name}: {tally.episodes} episodes, {tally.frames} frames, {shares}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One world to drive in."""
+
+    family: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """How it went."""
+
+    episode: Episode
+    frames: int
+    outcome: str  # collided, off_road, route_done, timeout
+    mood: str
+
+
+@dataclass(frozen=True)
+class BagResult:
+    """One finished bag."""
+
+    name: str
+    bytes: int
+    core_s: float
+    results: tuple[EpisodeResult, ...]
+
+
+def tally(out: Path, done: Sequence[BagResult], wall_s: float) -> CollectReport:
+    """Sum up the finished bags."""
+    results = [result for bag in done for result in bag.results]
+    families: dict[str, FamilyTally] = {}
+    for name in sorted({r.episode.family for r in results}):
+        mine = [r for r in results if r.episode.family == name]
+        outcomes = Counter(r.outcome for r in mine)
+        seeds = [r.episode.seed for r in mine]
+        families[name] = FamilyTally(
+            seeds=(min(seeds), max(seeds)),
+            episodes=len(mine),
+            frames=sum(r.frames for r in mine),
+            moods=dict(Counter(r.mood for r in mine)),
+            **{outcome: outcomes[outcome] for outcome in ("collided", "off_road", "route_done", "timeout")},
+        )
+    return CollectReport(
+        out=out,
+        bags=len(done),
+        episodes=len(results),
+        frames=sum(r.frames for r in results),
+        bytes=sum(bag.bytes for bag in done),
+        wall_s=wall_s,
+        core_s=sum(bag.core_s for bag in done),
+        families=families,
+    )
+
+
+def write_manifest(path: Path, config: Any, report: CollectReport, done: Sequence[BagResult], is_whole: bool) -> None:
+    """A JSON file beside the bags: with what they were collected and what is in them. Whole or not there."""
+    manifest = {
+        "complete": is_whole,
+        "config": _plain(asdict(config)),
+        "report": {**_plain(asdict(report)), "frames_per_core_s": round(report.frames_per_core_s, 1)},
+        "bags": sorted(bag.name for bag in done),
+    }
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf8")
+    partial.rename(path)
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types: enums by value, paths by name."""
+    if isinstance(value, dict):
+        return {str(getattr(key, "value", key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
