@@ -36,7 +36,7 @@ def test_help_names_every_command_and_imports_none_of_them() -> None:
         "heavy = {'numpy', 'torch', 'tyro', 'rclpy', 'numba'} & set(sys.modules);"
         "print('imported', sorted(heavy)); sys.exit(status)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "imported []" in done.stdout
     for name in cli.COMMANDS:
@@ -76,6 +76,12 @@ def test_options_reach_the_function_typed(subcommand) -> None:
 def test_a_function_may_choose_the_exit_status(subcommand) -> None:
     subcommand(lambda config: 3)
     assert cli.main(["echo"]) == 3
+
+
+def test_what_a_function_returns_is_printed(subcommand, capsys: pytest.CaptureFixture[str]) -> None:
+    subcommand(lambda config: "runs/train/model")
+    assert cli.main(["echo"]) == 0
+    assert capsys.readouterr().out == "runs/train/model\n"
 
 
 def test_an_error_of_ours_is_printed_once_without_a_traceback(subcommand, capsys: pytest.CaptureFixture[str]) -> None:

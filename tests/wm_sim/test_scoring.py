@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from wm_sim.comfort import ComfortBounds, comfortable, savgol
 from wm_sim.scoring import (
     Sample,
