@@ -13,9 +13,10 @@ from wm_training import train as train_module
 from wm_training.batches import RISK_STEPS, BatchSource, collision_risk, happens_soon
 from wm_training.checkpoint import CHECKPOINT_FILE
 from wm_training.errors import TrainingError
+from wm_training.export import split_episodes
 from wm_training.losses import LossConfig, filter_sequence, lambda_returns, world_model_loss
 from wm_training.sequences import Sequences
-from wm_training.train import TrainConfig, learning_rate_share, split_episodes, train
+from wm_training.train import TrainConfig, learning_rate_share, train
 
 LENGTHS = (40, 25, 12, 60)
 SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
@@ -51,11 +52,13 @@ def config(tmp_path: Path) -> TrainConfig:
 
 
 @pytest.fixture
-def tiny_training(sequences: Sequences, monkeypatch: pytest.MonkeyPatch) -> None:
-    """wm train on the made-up drive with a small model."""
+def tiny_training(sequences: Sequences, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
+    """wm train on the made-up drive with a small model; the weights that it would have exported."""
+    exported: list[dict[str, torch.Tensor]] = []
     monkeypatch.setattr(train_module, "load_sequences", lambda _: sequences)
     monkeypatch.setattr(train_module, "WorldModelConfig", lambda: SMALL)
-    monkeypatch.setattr(train_module, "_finish", lambda config, model, *_: model.state_dict())
+    monkeypatch.setattr(train_module, "export_model", lambda model, *_: exported.append(model.state_dict()))
+    return exported
 
 
 def test_windows_never_cross_episodes_and_mark_what_is_padding(sequences: Sequences) -> None:
@@ -140,9 +143,10 @@ def test_the_trained_filter_is_the_exported_filter(sequences: Sequences) -> None
         assert torch.allclose(belief, beliefs[expectation, step], atol=1e-5)
 
 
-@pytest.mark.usefixtures("tiny_training")
-def test_a_resumed_run_equals_the_uninterrupted_one(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train(config)
+def test_a_resumed_run_equals_the_uninterrupted_one(
+    config: TrainConfig, tiny_training: list[dict[str, torch.Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(config)
 
     def stop_after_three(*args: object) -> dict[str, float]:
         if args[4] == 3:
@@ -155,7 +159,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one(config: TrainConfig, monkeyp
         patch.setattr(train_module, "_step", stop_after_three)
         with pytest.raises(TrainingError, match="stopped at step 3. Go on with --resume"):
             train(halved)
-    resumed = train(replace(halved, resume=True))
+    train(replace(halved, resume=True))
+    whole, resumed = tiny_training
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 

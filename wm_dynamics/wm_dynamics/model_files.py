@@ -115,8 +115,13 @@ def export_graphs(model: WorldModel, folder: Path) -> list[str]:
             # The TorchScript exporter is deprecated but needs no further package and unrolls our loop as it is.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                graph.eval(), tuple(inputs.values()), str(folder / name), input_names=list(inputs),
-                output_names=outputs, opset_version=OPSET, dynamo=False,
+                graph.eval(),
+                tuple(inputs.values()),
+                str(folder / name),
+                input_names=list(inputs),
+                output_names=outputs,
+                opset_version=OPSET,
+                dynamo=False,
             )
     return list(graphs)
 

@@ -18,7 +18,8 @@ FRAMES = 5
 def parity_error(folder: Path | str, engine: str = "onnxruntime") -> float:
     """Largest difference between an engine and PyTorch over a short filtered, scored drive of random frames."""
     left, right = (_outputs(load_engine(folder, name)) for name in ("torch", engine))
-    return max(float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max()) for a, b in zip(left, right, strict=True))
+    pairs = zip(left, right, strict=True)
+    return max(float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max()) for a, b in pairs)
 
 
 def check_parity(folder: Path | str, engine: str = "onnxruntime") -> float:

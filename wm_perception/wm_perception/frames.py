@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from wm_ros.joiner import StampJoiner
 from wm_sim.action import from_physical
 from wm_sim.observation import RouteTracker, state_vector

@@ -84,7 +84,7 @@ def verified_file(folder: Path | str, config: ModelConfig, name: str) -> Path:
     if not path.is_file():
         raise ModelError(f"model {folder}: {name} is missing. Export the model again with wm export.")
     if file_sha256(path) != config.files.get(name):
-        raise ModelError(f"model {folder}: {name} is not the file that was exported (its hash differs). Export it again.")
+        raise ModelError(f"model {folder}: {name} is not the file that was exported (other hash). Export it again.")
     return path
 
 

@@ -6,14 +6,14 @@ import time
 
 from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import Image, LaserScan
+
 from wm_msgs.msg import Observation, VehicleStatus
+from wm_perception.encoder_session import EncoderSession
+from wm_perception.frames import Frames, Moment, Status
 from wm_ros.convert import floats, image_array, odom_pose, path_xy, scan_array, to_ns, to_stamp
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import CAMERA, OBSERVATION, ODOM, ROUTE, SCAN, STATUS
-
-from wm_perception.encoder_session import EncoderSession
-from wm_perception.frames import Frames, Moment, Status
 
 
 class PerceptionNode(StackNode):

@@ -32,7 +32,7 @@ class Batch:
     valid: Tensor  # [B, T]
 
     def select_times(self, windows: list[slice]) -> Batch:
-        """The same fields at several stretches of time, stacked along B; without the pictures, which nobody imagines."""
+        """The same fields at several stretches of time, stacked along B; without pictures, which nobody imagines."""
         rest = {f.name: torch.cat([getattr(self, f.name)[:, w] for w in windows]) for f in fields(self)[1:]}
         return Batch(camera=self.camera[:, :0], **rest)
 

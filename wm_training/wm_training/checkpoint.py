@@ -32,29 +32,37 @@ def save_checkpoint(
     partial.replace(path)
 
 
-def load_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
-) -> int:
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> int:
     """Put a checkpoint back and return its step. Raises TrainingError when it is damaged or of other settings."""
-    path = folder / CHECKPOINT_FILE
-    if not path.is_file():
-        raise TrainingError(f"{folder}: no {CHECKPOINT_FILE} to resume from. Start without --resume.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise TrainingError(f"{path} is damaged ({error}). Start again without --resume.") from error
-    before = json.loads(metadata["settings"])
+    tensors, step, before = read_checkpoint(folder)
     changed = [name for name in settings if before.get(name) != settings[name]]
     if changed:
         found = ", ".join(f"{name} {before.get(name)} (now {settings[name]})" for name in changed)
-        raise TrainingError(f"{folder} was trained with {found}. Resume with the same settings or choose another --out.")
-    model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
+        raise TrainingError(f"{folder} was trained with {found}. Resume with the same or choose another --out.")
+    model.load_state_dict(model_weights(tensors))
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["step"])
+    return step
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], int, dict[str, Any]]:
+    """Tensors, step and settings of the checkpoint in a run's folder."""
+    path = folder / CHECKPOINT_FILE
+    if not path.is_file():
+        raise TrainingError(f"{folder}: no {CHECKPOINT_FILE} there. Name the folder of a training run.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return tensors, int(metadata["step"]), json.loads(metadata["settings"])
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}). Start again without --resume.") from error
+
+
+def model_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The model's own state_dict among a checkpoint's tensors."""
+    return {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}

@@ -43,9 +43,7 @@ class LossConfig:
     start_stride: int = 4
 
 
-def world_model_loss(
-    model: WorldModel, batch: Batch, config: LossConfig
-) -> tuple[Tensor, dict[str, Tensor]]:
+def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss to minimise, and its terms by name for the log."""
     beliefs, posteriors, priors = filter_sequence(model, batch)  # [B, T, L], [B, T, G, C], [K, B, T, G, C]
     valid = batch.valid
@@ -59,7 +57,8 @@ def world_model_loss(
 
     terms["camera"] = config.camera * _camera_error(model, beliefs, batch, config.camera_share)
     scan, state = model.sensor_decoder(beliefs)
-    sensor_error = (scan - scan_to_unit(batch.scan)).square().sum(-1) + (state - state_to_unit(batch.state)).square().sum(-1)
+    sensor_error = (scan - scan_to_unit(batch.scan)).square().sum(-1)
+    sensor_error = sensor_error + (state - state_to_unit(batch.state)).square().sum(-1)
     terms["sensors"] = config.sensors * _mean(sensor_error, valid)
 
     read = model.heads(beliefs)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import tyro
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from wm_dynamics.model_files import write_model_folder
-from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_training.batches import BatchSource
 from wm_training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from wm_training.errors import TrainingError
+from wm_training.export import export_model, split_episodes
 from wm_training.losses import LossConfig, world_model_loss
-from wm_training.measure import measure_model
-from wm_training.sequences import Sequences, load_sequences
+from wm_training.sequences import load_sequences
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class TrainConfig:
 
 
 def train(config: TrainConfig) -> Path:
-    """Train and write the model folder; its path. Ctrl-C keeps the last checkpoint (TrainingError tells how to resume)."""
+    """Train and write the model folder; its path. Ctrl-C keeps a checkpoint and raises TrainingError."""
     torch.set_num_threads(config.threads)
     _check_out(config)
     sequences = load_sequences(config.bags)
@@ -70,22 +67,14 @@ def train(config: TrainConfig) -> Path:
     source = BatchSource(sequences, training, config.length, config.seed)
     torch.manual_seed(config.seed)
     model = WorldModel(WorldModelConfig())
-    optimizer = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, eps=1e-6
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, eps=1e-6)
     settings = config.settings() | {"bags": sequences.digest}
     first = load_checkpoint(config.out, model, optimizer, settings) if config.resume else 0
     config.out.mkdir(parents=True, exist_ok=True)
     seconds = _loop(config, model, optimizer, source, first, settings)
-    return _finish(config, model, sequences, held_out, seconds)
-
-
-def split_episodes(count: int, held_out: float) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of training and held-out episodes, spread evenly over the bags."""
-    every = max(2, round(1.0 / held_out)) if held_out > 0 else count + 1
-    index = np.arange(count)
-    out = index % every == every - 1
-    return index[~out], index[out]
+    folder = config.out / "model"
+    export_model(model, sequences, held_out, folder, settings | {"seconds": round(seconds)})
+    return folder
 
 
 def learning_rate_share(step: int, config: TrainConfig) -> float:
@@ -116,8 +105,12 @@ def _loop(
     began, loss_config = time.monotonic(), LossConfig()
     writer = SummaryWriter(str(config.out / "tensorboard"), purge_step=first)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     step = first
     try:
@@ -169,25 +162,3 @@ def _step(
 def _log(writer: SummaryWriter, step: int, terms: dict[str, float]) -> None:
     for name, value in terms.items():
         writer.add_scalar(f"loss/{name}", value, step)
-
-
-def _finish(
-    config: TrainConfig, model: WorldModel, sequences: Sequences, held_out: np.ndarray, seconds: float
-) -> Path:
-    """Measure on the held-out episodes and write the model folder."""
-    measured = measure_model(model, sequences, held_out, seed=config.seed)
-    frames = int(sequences.episode_start[-1])
-    training = {
-        "bags": sequences.digest,
-        "frames": frames,
-        "episodes": len(sequences.episode_start) - 1,
-        **{k: v for k, v in asdict(config).items() if k in config.settings()},
-    }
-    parameters = sum(p.numel() for p in model.parameters())
-    metrics = {"training": training | {"seconds": round(seconds), "parameters": parameters}, "held_out": measured.metrics}
-    folder = config.out / "model"
-    write_model_folder(
-        folder, model, training=training, metrics=metrics,
-        disagreement_p95=measured.disagreement_p95, surprise_p999=measured.surprise_p999,
-    )
-    return folder

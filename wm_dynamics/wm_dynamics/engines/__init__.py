@@ -23,5 +23,5 @@ def load_engine(folder: Path | str, name: str = "onnxruntime", threads: int = 1)
     try:
         factory = getattr(importlib.import_module(module), cls)
     except ImportError as error:
-        raise ModelError(f"engine {name} needs {error.name}, which is not installed. Install it or use onnxruntime.") from error
+        raise ModelError(f"engine {name} needs {error.name}: install it or use engine onnxruntime.") from error
     return factory(folder, threads)

@@ -1,0 +1,66 @@
+"""`wm export`: a checkpoint of a training run, measured on held-out drives, becomes a model folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wm_dynamics.model_files import write_model_folder
+from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_training.checkpoint import model_weights, read_checkpoint
+from wm_training.errors import TrainingError
+from wm_training.measure import measure_model
+from wm_training.sequences import Sequences, load_sequences
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Turn the checkpoint of a training run into a model folder."""
+
+    out: Path
+    """Model folder to write; an existing one is replaced once the new one is complete."""
+    run: Path = Path("runs/train")
+    """Folder of the training run."""
+    bags: tuple[Path, ...] = (Path("runs/bags"),)
+    """The bags it was trained on: its held-out drives are measured again."""
+
+
+def export(config: ExportConfig) -> Path:
+    """Write the model folder; its path. Raises TrainingError when the checkpoint or the bags do not fit."""
+    tensors, step, settings = read_checkpoint(config.run)
+    model = WorldModel(WorldModelConfig())
+    try:
+        model.load_state_dict(model_weights(tensors))
+    except RuntimeError as error:
+        raise TrainingError(f"{config.run}: trained by another version of the model. Train again.") from error
+    sequences = load_sequences(config.bags)
+    if sequences.digest != settings["bags"]:
+        raise TrainingError(f"{config.run} was trained on other bags. Name them with --bags.")
+    _, held_out = split_episodes(sequences.episodes, settings["held_out"])
+    export_model(model, sequences, held_out, config.out, settings | {"steps_done": step})
+    return config.out
+
+
+def export_model(
+    model: WorldModel, sequences: Sequences, held_out: np.ndarray, folder: Path, settings: dict[str, Any]
+) -> None:
+    """Measure a model on the episodes `held_out` and write its folder."""
+    measured = measure_model(model, sequences, held_out, seed=settings["seed"])
+    training = settings | {"frames": len(sequences), "episodes": sequences.episodes}
+    parameters = sum(p.numel() for p in model.parameters())
+    metrics = {"training": training | {"parameters": parameters}, "held_out": measured.metrics}
+    write_model_folder(
+        folder, model, training=training, metrics=metrics,
+        disagreement_p95=measured.disagreement_p95, surprise_p999=measured.surprise_p999,
+    )  # fmt: skip
+
+
+def split_episodes(count: int, held_out: float) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and held-out episodes, spread evenly over the bags."""
+    every = max(2, round(1.0 / held_out)) if held_out > 0 else count + 1
+    index = np.arange(count)
+    out = index % every == every - 1
+    return index[~out], index[out]
