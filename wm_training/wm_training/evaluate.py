@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -169,7 +171,22 @@ def _drive_all(config: EvalConfig, tasks: list[tuple[str, int]], workers: int) -
 
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         pool = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-        yield from pool(joblib.delayed(_indexed)(config, i, *task) for i, task in enumerate(tasks))
+        with _deaf_to_interrupts():
+            results = pool(joblib.delayed(_indexed)(config, i, *task) for i, task in enumerate(tasks))
+        yield from results
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started inside inherit that Ctrl-C is not for them: this one ends them, without their tracebacks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _indexed(config: EvalConfig, index: int, family: str, seed: int) -> tuple[int, Episode]:

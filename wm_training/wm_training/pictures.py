@@ -52,7 +52,7 @@ def _row(config: EvalConfig, episode: Episode) -> NDArray[np.uint8]:  # [CAPTION
     text = (
         f"{episode.family} seed {episode.seed}: {score.end}, route {score.route_completion:.0%}, "
         f"score {score.driving_score:.0f}, after {score.duration_s:.1f} s; "
-        f"pictures {', '.join(f'-{0.1 * a:.1f}' for a in ago)} s"
+        f"pictures {', '.join(f'{-a / 10:.1f}' for a in ago.tolist())} s"
     )
     return np.asarray(
         cv2.putText(picture, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (230, 230, 230), 1, cv2.LINE_AA), np.uint8
