@@ -1,7 +1,7 @@
 """The whole drive chain in one process: what perception, dynamics, planner and gate nodes do in lockstep."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Agent:
         self.engine = engine
         settings = self.config.planner
         if self.config.policy_only:
-            settings = PlannerConfig("policy", settings.icem, settings.objective, settings.limits, settings.throttle_rise)
+            settings = replace(settings, solver="policy")
         self.planner = Planner(engine, settings, self.config.seed)
         self.reset()
 

@@ -33,7 +33,7 @@ class ObjectiveConfig:
         for item in fields(self):
             value = getattr(self, item.name)
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0.0):
-                raise PlannerError(f"objective {item.name}: {value!r} has to be a finite number of at least 0; change it.")
+                raise PlannerError(f"objective {item.name}: {value!r} give a finite number of at least 0.")
         if self.collision_max <= 0.0 or self.off_road_max <= 0.0:
             raise PlannerError("objective collision_max and off_road_max: have to be above 0; raise them.")
 

@@ -62,11 +62,11 @@ class PlanResult:
 
     def as_input(self, seq: int, source_stamp_ns: int) -> PlanInput:
         """The plan as the gate hears it."""
-        return PlanInput(seq, source_stamp_ns, STEP_S, self.steering_angle, self.acceleration)
+        return PlanInput(seq, source_stamp_ns, float(np.float32(STEP_S)), self.steering_angle, self.acceleration)
 
 
 class Planner:
-    """Plans inside a world model. The same seed and inputs since `reset` give the same plans while no deadline is set."""
+    """Plans inside a world model. Same seed and inputs since `reset`, same plans, while no deadline is set."""
 
     def __init__(
         self,
@@ -107,8 +107,8 @@ class Planner:
     ) -> PlanResult:
         """Plan from `belief` [L] at `speed_mps` with `previous_action` [2] in force, within `deadline_s` from now.
 
-        `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. Never raises for
-        values that are not finite: the answer is then full braking with the steering held.
+        `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. Never raises
+        for values that are not finite: the answer is then full braking with the steering held.
         """
         began = self._clock()
         before = np.clip(np.nan_to_num(np.asarray(previous_action, np.float32)), -1.0, 1.0)

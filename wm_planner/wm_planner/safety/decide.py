@@ -37,18 +37,20 @@ def decide(now: Clock, inputs: Inputs, limits: Limits, previous: GateState) -> D
     memory, surprised = _watch_surprise(inputs, limits, memory)
 
     plan = memory.plan
-    age_s = math.inf if plan is None else max(0.0, (now.ros_ns - plan.source_stamp_ns) * 1e-9)
+    age_ns = None if plan is None else max(0, now.ros_ns - plan.source_stamp_ns)
+    age_s = math.inf if age_ns is None else age_ns * 1e-9
     reasons = stale | refused | surprised
     if not inputs.engaged:
         reasons |= Reason.NOT_ENGAGED
-    if age_s > limits.plan_timeout_s:
+    if age_ns is None or _older(age_ns, limits.plan_timeout_s):
         reasons |= Reason.PLAN_LOST
-    elif age_s > limits.plan_late_s:
+    elif _older(age_ns, limits.plan_late_s):
         reasons |= Reason.PLAN_LATE
     if clock_age_s > limits.clock_frozen_s:
         reasons |= Reason.CLOCK_FROZEN
-    refused_s = 0.0 if memory.refused_since_ns is None else (now.ros_ns - memory.refused_since_ns) * 1e-9
-    state = _next_state(memory, reasons, refused_s, limits)
+    since_ns = memory.refused_since_ns
+    unplanned = since_ns is not None and _older(now.ros_ns - since_ns, limits.hold_refused_s)
+    state = _next_state(memory, reasons, unplanned, limits)
 
     steering, acceleration, source = _target(state, reasons, age_s, memory, elapsed_s, limits)
     if state in (State.ACTIVE, State.SOFT_STOP):
@@ -87,14 +89,15 @@ def _judge_plan(now: Clock, inputs: Inputs, limits: Limits, memory: GateState) -
     refusal = Reason.NONE
     if not _well_formed(plan):
         refusal = Reason.PLAN_INVALID
-    elif plan.source_stamp_ns - now.ros_ns > limits.future_s * 1e9:
+    elif _older(plan.source_stamp_ns - now.ros_ns, limits.future_s):
         refusal = Reason.PLAN_FUTURE
     elif held is not None:
         if plan.seq == held.seq and plan.source_stamp_ns == held.source_stamp_ns:
             return memory, Reason.NONE  # heard again, nothing new
         # A planner that was started again counts from zero: let it in once the plan held has run out.
-        restarted = (now.ros_ns - held.source_stamp_ns) * 1e-9 > limits.plan_late_s
-        if plan.source_stamp_ns <= held.source_stamp_ns or (plan.seq <= held.seq and not restarted):
+        over = _older(now.ros_ns - held.source_stamp_ns, limits.plan_late_s)
+        old = plan.source_stamp_ns <= held.source_stamp_ns or (plan.seq < held.seq and not over)
+        if old or plan.seq == held.seq:
             refusal = Reason.PLAN_SEQUENCE
     if refusal:
         since = now.ros_ns if memory.refused_since_ns is None else memory.refused_since_ns
@@ -141,8 +144,12 @@ def _stale(now: Clock, stamp_ns: int | None, limits: Limits) -> bool:
     """Whether data of this stamp is too old, missing, or from a future too far to believe."""
     if stamp_ns is None:
         return True
-    age_s = (now.ros_ns - stamp_ns) * 1e-9
-    return age_s > limits.sensor_stale_s or age_s < -limits.sensor_stale_s
+    return _older(abs(now.ros_ns - stamp_ns), limits.sensor_stale_s)
+
+
+def _older(age_ns: int, limit_s: float) -> bool:
+    """Whether an age is above a limit, to the nanosecond: 0.3 s is not above 0.3 s."""
+    return age_ns > round(limit_s * 1e9)
 
 
 def _watch_surprise(inputs: Inputs, limits: Limits, memory: GateState) -> tuple[GateState, Reason]:
@@ -157,25 +164,26 @@ def _watch_surprise(inputs: Inputs, limits: Limits, memory: GateState) -> tuple[
     return memory, Reason.SURPRISE if memory.surprised >= _SURPRISED_CAP else Reason.NONE
 
 
-def _next_state(memory: GateState, reasons: Reason, refused_s: float, limits: Limits) -> State:
-    """STOPPED needs engage and fresh data; EMERGENCY is left only by disengaging at standstill."""
+def _next_state(memory: GateState, reasons: Reason, unplanned: bool, limits: Limits) -> State:
+    """STOPPED needs engage and fresh data; EMERGENCY is left only by disengaging at standstill.
+
+    `unplanned`: plans have been refused for longer than the last good one may be held.
+    """
     engaged = not reasons & Reason.NOT_ENGAGED
     standing = memory.speed_mps <= limits.standing_mps
-    blind = bool(reasons & (Reason.SCAN_STALE | Reason.ODOM_STALE | Reason.CLOCK_FROZEN | Reason.PLAN_LOST))
+    blind = reasons & (Reason.SCAN_STALE | Reason.ODOM_STALE | Reason.CLOCK_FROZEN | Reason.PLAN_LOST)
+    lost = memory.surprised >= _SURPRISED_STOP and reasons & Reason.SURPRISE
+    state = State.ACTIVE
     if memory.state is State.STOPPED:
-        ready = engaged and not blind and not reasons & (Reason.PLAN_LATE | REFUSALS)
-        return State.ACTIVE if ready else State.STOPPED
-    if memory.state is State.EMERGENCY:
-        return State.STOPPED if standing and not engaged else State.EMERGENCY
-    if not engaged and standing:
-        return State.STOPPED
-    if blind:
-        return State.EMERGENCY
-    if not engaged or reasons & Reason.PLAN_LATE or refused_s > limits.hold_refused_s:
-        return State.SOFT_STOP
-    if memory.surprised >= _SURPRISED_STOP and reasons & Reason.SURPRISE:
-        return State.SOFT_STOP
-    return State.ACTIVE
+        if not engaged or blind or reasons & (Reason.PLAN_LATE | REFUSALS):
+            state = State.STOPPED
+    elif not engaged and standing:
+        state = State.STOPPED
+    elif memory.state is State.EMERGENCY or blind:
+        state = State.EMERGENCY
+    elif not engaged or unplanned or lost or reasons & Reason.PLAN_LATE:
+        state = State.SOFT_STOP
+    return state
 
 
 def _target(

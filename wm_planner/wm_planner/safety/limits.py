@@ -57,10 +57,10 @@ class Limits:
     rss_brake_min_mps2: float = _limit(6.0, 1.0, 12.0, "m/s^2")
     rss_brake_max_mps2: float = _limit(8.0, 1.0, 12.0, "m/s^2")
     ttc_min_s: float = _limit(0.95, 0.0, 5.0, "s")
-    following_headway_s: float = _limit(0.6, 0.0, 4.0, "s")  # not closing and at least this: ordinary following
+    following_headway_s: float = _limit(0.5, 0.0, 4.0, "s")  # not closing and at least this: ordinary following
     corridor_margin_m: float = _limit(0.2, 0.0, 1.0, "m")  # beside the car
     corridor_overlap: float = _limit(0.5, 0.05, 1.0, "1")  # part of a sector's arc inside the corridor
-    standstill_gap_m: float = _limit(0.5, 0.0, 5.0, "m")
+    standstill_gap_m: float = _limit(0.6, 0.0, 5.0, "m")  # kept when all has stopped
 
     # World model surprised: 0 switches it off (the model's own calibrated p99.9 belongs here).
     surprise_max_nats: float = _limit(0.0, 0.0, 1e6, "nats")

@@ -20,7 +20,8 @@ _SHARED_RANGE_M = 1.5
 _CURVATURE_S = 0.3  # filter time of the curvature being driven
 _PLANNED_S = 0.5
 _JUMP_M = 3.0  # a gap further than this from its prediction is another thing
-_ALPHA, _BETA = 0.6, 0.4  # gap and rate gains of the tracker
+_FIRST = 0.7  # part believed of the first difference of two gaps
+_ALPHA, _BETA = 0.6, 0.4  # gap and rate gains of the tracker after that
 _CLOSING_MPS = 0.5  # closing slower than this is following
 _STOP_SHORT_M = 0.5
 _EARNEST = 1.2  # brake this much harder than the bare minimum
@@ -51,7 +52,7 @@ def update_track(inputs: Inputs, limits: Limits, memory: GateState) -> ScanTrack
     if abs(error_m) > _JUMP_M:
         return ScanTrack(stamp_ns, gap_m, 0.0, 1, driven)
     if before.hits == 1:
-        rate = (gap_m - before.gap_m) / dt_s
+        rate = _FIRST * (gap_m - before.gap_m) / dt_s
     else:
         gap_m = max(0.0, expected_m + _ALPHA * error_m)
         rate = before.rate_mps + _BETA * error_m / dt_s
@@ -63,19 +64,20 @@ def scan_braking(track: ScanTrack | None, speed_mps: float, acceleration_mps2: f
     """Acceleration in m/s² (negative) that the path demands, or None while it is free enough.
 
     RSS longitudinal distance (Shalev-Shwartz et al. 2017, definition 1) with the limits' figures, or a short time to
-    collision. Following at an even distance of at least the ordinary headway is no violation. `acceleration_mps2`: wanted.
+    collision. Not closing, at the ordinary headway or more, is no violation. `acceleration_mps2` is what is wanted.
     """
     if track is None or track.hits == 0:
         return None
     gap_m, closing = track.gap_m, max(0.0, -track.rate_mps)
-    if gap_m < limits.standstill_gap_m and acceleration_mps2 > 0.0 and speed_mps < _CLOSING_MPS:
-        return -limits.soft_stop_mps2
+    if speed_mps <= limits.standing_mps:
+        pushing = gap_m < limits.standstill_gap_m and acceleration_mps2 >= 0.0
+        return -limits.soft_stop_mps2 if pushing else None
     if track.hits == 1:
         return None  # its speed is not known yet
     lead_mps = max(0.0, speed_mps + track.rate_mps)
-    safe_m = rss_distance(speed_mps, lead_mps, limits)
-    following = closing < _CLOSING_MPS and gap_m >= limits.following_headway_s * speed_mps
-    too_near = gap_m < safe_m and not following
+    safe_m = rss_distance(speed_mps, lead_mps, limits) + limits.standstill_gap_m
+    ordinary_m = max(limits.following_headway_s * speed_mps, limits.standstill_gap_m)
+    too_near = gap_m < safe_m and (closing >= _CLOSING_MPS or gap_m < ordinary_m)
     too_soon = closing >= _CLOSING_MPS and gap_m < limits.ttc_min_s * closing
     if not (too_near or too_soon):
         return None
