@@ -51,7 +51,7 @@ class SimNode(StackNode):
         self.shown: Frame | None = None  # newest frame whose events were published
         warm_up(config)  # compiling in the middle of a drive would stop the clock
         self.missed = self.ticks = 0
-        self.clock_topic = self.advertise(CLOCK)
+        self.clock = self.advertise(CLOCK)
         self.route = self.advertise(ROUTE)
         self.camera, self.camera_info = self.advertise(CAMERA), self.advertise(CAMERA_INFO)
         self.scan, self.odom, self.status = self.advertise(SCAN), self.advertise(ODOM), self.advertise(STATUS)
@@ -82,7 +82,7 @@ class SimNode(StackNode):
         self.health.facts = {"ticks": str(self.ticks), "missed_ticks": str(self.missed)}
         with self.measure("tick"):
             frame = self.session.tick()
-        self.clock_topic.publish(Clock(clock=to_stamp(self.session.clock_ns)))
+        self.clock.publish(Clock(clock=to_stamp(self.session.clock_ns)))
         if frame is not None:
             self.publish(frame)
             self.go_on()
@@ -126,7 +126,8 @@ class SimNode(StackNode):
     def publish(self, frame: Frame) -> None:
         """Everything about one frame, all with its stamp; events only the first time."""
         stamp = to_stamp(self.session.frame_ns)
-        self.clock_topic.publish(Clock(clock=stamp))
+        if self.mode == "lockstep":
+            self.clock.publish(Clock(clock=stamp))
         self.status.publish(self.status_msg(frame, stamp))
         self.odom.publish(odom_msg(*frame.pose, frame.speed_mps, frame.yaw_rate_radps, stamp))
         self.scan.publish(scan_msg(frame.scan, stamp, "lidar", SCAN_MAX_M))

@@ -1,0 +1,66 @@
+"""`ros2 launch wm_bringup stack.launch.py`: the stack's topology as launch_ros nodes.
+
+    ros2 launch wm_bringup stack.launch.py scenario:=stop_go seed:=7 mode:=realtime model:=models/default record:=runs/bag
+    ros2 service call /safety/engage std_srvs/srv/SetBool "{data: true}"
+
+`drive:=FOLDER` adds drive_node, which engages by itself, writes its report into that (existing) folder and ends the launch.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from wm_bringup.drive import QUIET_ENV
+from wm_bringup.paths import MODEL, find_model, stack_parameters
+from wm_bringup.topology import SIMULATORS, Setup, topology
+
+ARGUMENTS = (
+    ("sim", "builtin", "Simulator.", SIMULATORS),
+    ("scenario", "stop_go", "Scenario family.", None),
+    ("seed", "7", "Seed of the first episode.", None),
+    ("mode", "realtime", "What moves the world: the wall clock, or each command.", ("realtime", "lockstep")),
+    ("model", MODEL, "Model folder.", None),
+    ("record", "", "Folder of a new bag; empty: record nothing.", None),
+    ("drive", "", "Existing folder for the report of one drive; empty: engage and stop by hand.", None),
+    ("params_file", "", "ROS parameter file over the stack's own.", None),
+    ("namespace", "", "Namespace of every node.", None),
+    ("log_level", "info", "Log level of every node.", ("debug", "info", "warn", "error", "fatal")),
+)
+
+
+def nodes(context):
+    """One LifecycleNode a process of the topology; each configures and activates itself (`autostart`)."""
+    given = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
+    setup = Setup(
+        scenario=given["scenario"],
+        seed=int(given["seed"]),
+        mode=given["mode"],
+        model=str(find_model(given["model"])),
+        sim=given["sim"],
+        bag=given["record"],
+        report=given["drive"],
+    )
+    files = [str(stack_parameters()), *([given["params_file"]] if given["params_file"] else [])]
+    return [
+        LifecycleNode(
+            package=process.package,
+            executable=process.executable,
+            name=process.name,
+            namespace=given["namespace"],
+            parameters=[*files, process.parameters],
+            arguments=["--ros-args", "--log-level", given["log_level"]],
+            additional_env=QUIET_ENV,
+            output="screen",
+            # A stack with a part missing must not go on driving.
+            on_exit=Shutdown(reason=f"{process.name} ended"),
+        )
+        for process in topology(setup)
+    ]
+
+
+def generate_launch_description():
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text, **({"choices": choices} if choices else {}))
+        for name, default, text, choices in ARGUMENTS
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=nodes)])

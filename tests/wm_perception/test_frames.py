@@ -1,0 +1,73 @@
+"""One moment out of topics that arrive one by one."""
+
+import numpy as np
+import pytest
+
+from wm_perception.frames import Frames, Status
+from wm_sim.action import to_physical
+from wm_sim.world import World, WorldConfig
+
+ROUTE = np.array([[0.0, 0.0], [200.0, 0.0]])
+OTHER_ROUTE = np.array([[0.0, 0.0], [0.0, 200.0]])
+
+
+def status(ready: bool = False) -> Status:
+    return Status(5.0, 0.1, 0.0, 0.0, 14.0, 0.0, 0.0, ready)
+
+
+def send(frames: Frames, stamp_ns: int, ready: bool = False):
+    assert frames.add("camera", stamp_ns, np.zeros((64, 64, 3), np.uint8)) is None
+    assert frames.add("scan", stamp_ns, np.zeros(72, np.float32)) is None
+    assert frames.add("odom", stamp_ns, (1.0, 0.0, 0.0)) is None
+    return frames.add("status", stamp_ns, status(ready))
+
+
+def test_a_moment_waits_for_a_route() -> None:
+    frames = Frames()
+    assert send(frames, 10) is None
+    moment = frames.route(10, ROUTE)
+    assert moment.stamp_ns == 10
+    assert moment.state[7:9] == pytest.approx([10.0, 0.0])
+
+
+def test_the_first_frame_of_a_new_episode_waits_for_its_own_route() -> None:
+    frames = Frames()
+    frames.route(10, ROUTE)
+    assert send(frames, 10, ready=True) is not None
+    assert send(frames, 20) is not None
+    assert send(frames, 30, ready=True) is None  # its route is still under way
+    assert frames.route(30, OTHER_ROUTE).state[7:9] == pytest.approx([-1.0, 10.0], abs=1.5)
+
+
+def test_who_joins_late_takes_the_route_that_is_there() -> None:
+    frames = Frames()
+    frames.route(10, ROUTE)
+    assert send(frames, 500, ready=True) is not None
+
+
+def test_the_route_heard_again_answers_nothing_twice() -> None:
+    frames = Frames()
+    frames.route(10, ROUTE)
+    assert send(frames, 10) is not None
+    assert frames.route(10, ROUTE) is None
+
+
+def test_the_state_built_from_messages_is_the_simulators_bit_for_bit() -> None:
+    convert = pytest.importorskip("wm_ros.convert")
+    world, frames = World(WorldConfig(route_length_m=150.0)), Frames()
+    frame = world.reset("lane_follow", 8)
+    frames.route(0, convert.path_xy(convert.path_msg(world.route, convert.to_stamp(0))))
+    rng = np.random.default_rng(1)
+    for step in range(60):
+        odom = convert.odom_msg(*frame.pose, frame.speed_mps, frame.yaw_rate_radps, convert.to_stamp(step))
+        steering, acceleration = to_physical(frame.commanded)
+        values = (
+            frame.speed_mps, frame.acceleration_mps2, frame.yaw_rate_radps, frame.steering_angle_rad,
+            frame.speed_limit_mps, steering, acceleration,
+        )  # fmt: skip
+        frames.add("camera", step, frame.camera)
+        frames.add("scan", step, frame.scan)
+        frames.add("odom", step, convert.odom_pose(odom)[:3])
+        moment = frames.add("status", step, Status(*(float(np.float32(value)) for value in values), step == 0))
+        assert np.array_equal(moment.state, frame.state)
+        frame = world.step(rng.uniform(-0.1, 0.3, 2))
