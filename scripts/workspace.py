@@ -1,7 +1,7 @@
 """Set-up of the workspace: check the machine, make .venv, install what is pinned, repair paths, `colcon build`.
 
-Every step leaves a stamp of what it was made from; a later run compares stamps and starts within a second. Python sources
-are linked into the workspace, so they are no part of any stamp. Standard library only: this runs before anything is there.
+Every step leaves a stamp of what it was made from; a later run compares stamps and starts within a second. Python
+sources are linked into the workspace, so they are no part of any stamp. Standard library only.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def environment_fits(machine: Machine) -> bool:
     answer = subprocess.run([str(VENV_PYTHON), "-c", program], capture_output=True, text=True, check=False)
     settings = (VENV / "pyvenv.cfg").read_text()
     shares_site = "include-system-site-packages = true" in settings
-    return answer.stdout.split() == [*map(str, machine.python), str(VENV)] and shares_site == (machine.ros_distro is not None)
+    same_python = answer.stdout.split() == [*map(str, machine.python), str(VENV)]
+    return same_python and shares_site == (machine.ros_distro is not None)
 
 
 def missing_tools() -> list[str]:

@@ -80,8 +80,9 @@ def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> N
         finally:
             if node is not None:
                 node.stop()
+            executor.shutdown()  # before the node: it may still hold handles of it
+            if node is not None:
                 node.destroy_node()
-            executor.shutdown()
             rclpy.try_shutdown()
     if code:
         sys.exit(code)

@@ -1,0 +1,41 @@
+"""A node for the tests: answers each plan with a belief of the same stamp; what it does wrong is a parameter."""
+
+from wm_msgs.msg import Belief, Plan
+from wm_ros.errors import WmRosError
+from wm_ros.node import StackNode
+from wm_ros.run import run
+from wm_ros.topics import BELIEF, PLAN
+
+
+class Pinger(StackNode):
+    def __init__(self) -> None:
+        super().__init__("pinger")
+        self.gain = self.declare("gain", 2.0, "Gain of the answer.", range=(0.0, 10.0))
+        self.fault = self.declare("fault", "none", "Fault.", choices=("none", "configure", "callback", "bug"))
+
+    def configure(self) -> None:
+        if self.fault == "configure":
+            raise WmRosError("model nowhere: no such folder. Name a model folder.")
+        self.answers = self.advertise(BELIEF)
+        self.subscribe(PLAN, self.on_plan)
+
+    def activate(self) -> None:
+        print("active", flush=True)
+
+    def cleanup(self) -> None:
+        print("cleaned up", flush=True)
+
+    def on_plan(self, plan: Plan) -> None:
+        if self.fault == "callback":
+            raise WmRosError("plan unreadable. Send another.")
+        if self.fault == "bug":
+            raise ZeroDivisionError("a bug")
+        with self.measure("answer"):
+            answer = Belief(seq=self.next_seq(BELIEF), source_stamp=plan.source_stamp, surprise=self.gain * plan.dt)
+            self.answers.publish(answer)
+        if plan.status == Plan.STATUS_TIMEOUT:
+            self.finish(3)
+
+
+if __name__ == "__main__":
+    run(Pinger)
