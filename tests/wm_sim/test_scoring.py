@@ -73,6 +73,11 @@ def test_a_drive_that_leaves_the_road_is_no_success_even_at_the_end_of_the_route
     assert not score.success and score.off_road and score.end == "off_road"
 
 
+def test_a_metre_short_of_the_end_is_no_success() -> None:
+    score = score_episode(cruise(route_m=101.0, timeout=True))
+    assert not score.success and score.route_completion == pytest.approx(100 / 101)
+
+
 def test_running_out_of_time_is_neither_success_nor_fault() -> None:
     score = score_episode(cruise(40, timeout=True))
     assert score.end == "timeout" and not score.success and not score.at_fault

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from wm_sim.world import Frame
 
 COLLISION_PENALTY = 0.7  # c of leaderboard 2.1 for a vehicle
-COMPLETE_SHARE = 0.99  # leaderboard: a route is completed above 99 %
 STANDING_MPS = 0.05  # nuPlan's bound for "stopped"
 FRONT_CONTACT_M = 1.0  # a contact with the gap ahead below this was with the vehicle ahead
 NOT_AT_FAULT = frozenset({"none", "stopped_ego", "active_rear"})
@@ -137,14 +136,13 @@ def score_episode(samples: Sequence[Sample], bounds: ComfortBounds | None = None
     collided = any(s.collided for s in samples)
     off_road = any(s.off_road for s in samples)
     completion = min(max(max(s.progress_m for s in samples) / max(last.route_length_m, 1e-9), 0.0), 1.0)
-    done = last.route_done or completion > COMPLETE_SHARE
     if last.route_done:
         completion = 1.0
     kind = _collision_class(next(s for s in samples if s.collided)) if collided else "none"
     return EpisodeScore(
         driving_score=100.0 * completion * (1.0 - off_lane) / (1.0 + (COLLISION_PENALTY if collided else 0.0)),
         route_completion=completion,
-        success=done and not collided and not off_road,
+        success=last.route_done and not collided and not off_road,
         collision=collided,
         at_fault=kind not in NOT_AT_FAULT,
         collision_class=kind,
