@@ -115,6 +115,8 @@ class World:
 
     def tick(self) -> None:
         """One physics step of 0.05 s."""
+        if self._scenario is None:
+            raise SimError("the world has no episode yet: call reset(family, seed) first.")
         vehicle.step_vehicle(self.ego, self._parameters, self._steering, self._acceleration, PHYSICS_STEP_S)
         step_traffic(self.cars, self._scripts, self._line, PHYSICS_STEP_S)
         self._ticks += 1
