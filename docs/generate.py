@@ -156,7 +156,7 @@ def parameters() -> str:
         *rows_of(BASE_NODE),
         "",
     ]
-    for source in sorted(ROOT.glob("*/*/*_node.py")):
+    for source in sorted(node for package in PACKAGES for node in (ROOT / package).glob("wm_*/*_node.py")):
         rows = rows_of(source)
         lines += [f"## {source.stem} ({source.parent.name})", ""]
         if rows:
@@ -226,7 +226,7 @@ def row_of(call: ast.Call, names: Names) -> str | None:
     elif "range" in given or "choices" in given:
         allowed = f"`{ast.unparse(given.get('range') or given['choices'])}`"
     default = names.value_of(given["default"])
-    shown = ast.unparse(given["default"]) if default is None else str(default)
+    shown = ast.unparse(given["default"]) if default is None else str(default) or "empty"
     return f"| `{names.value_of(given['name'])}` | `{shown}` | {allowed} | {names.value_of(given['description'])} |"
 
 

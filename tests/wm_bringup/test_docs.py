@@ -33,7 +33,7 @@ def test_the_tables_hold_every_field_and_every_parameter(generate) -> None:
     messages, parameters = generate.messages(), generate.parameters()
     for source in (ROOT / "wm_msgs").glob("msg/*.msg"):
         assert f"### wm_msgs/msg/{source.stem}" in messages
-    for source in ROOT.glob("*/*/*_node.py"):
+    for source in ROOT.glob("[wl]*/wm_*/*_node.py"):
         for call in re.findall(r"\bdeclare\(\s*\"(\w+)\"", source.read_text()):
             assert f"| `{call}` |" in parameters, f"{source.name}: {call}"
 
