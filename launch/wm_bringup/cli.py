@@ -49,14 +49,13 @@ def usage() -> str:
 def main(args: Sequence[str] | None = None) -> int:
     """Run one subcommand; the exit status: 0 done, 1 failed with a sentence, 2 bad usage, 130 interrupted."""
     words = list(sys.argv[1:] if args is None else args)
-    if not words or words[0] in ("-h", "--help"):
-        print(usage())
-        return 0 if words else 2
-    name, *rest = words
-    if name not in COMMANDS:
-        return _fail(f"unknown command {name!r}: wm knows {', '.join(COMMANDS)}.")
     try:
-        return run(name, rest)
+        if not words or words[0] in ("-h", "--help"):
+            print(usage(), flush=True)
+            return 0 if words else 2
+        if words[0] not in COMMANDS:
+            return _fail(f"unknown command {words[0]!r}: wm knows {', '.join(COMMANDS)}.")
+        return run(words[0], words[1:])
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -64,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:
-        return _fail(f"wm {name} needs the Python module {error.name}, which is not installed: run `make setup`.")
+        return _fail(f"wm {words[0]} needs the Python module {error.name}, which is not installed: run `make setup`.")
     except RuntimeError as error:
         if not _is_ours(error):
             raise
