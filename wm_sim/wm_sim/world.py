@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wm_sim import vehicle
-from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD, from_physical, to_physical
+from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
 from wm_sim.errors import SimError
 from wm_sim.frame import Event, Frame, Truth
 from wm_sim.observation import PHYSICS_STEP_S, SCAN_MAX_M, SCAN_SIZE, RouteTracker, state_vector
@@ -104,14 +104,17 @@ class World:
 
     def command(self, action: ArrayLike) -> None:
         """Execute an action [2] from the next tick on; clipped, and full braking where it is not a number."""
-        steer, accel = (float(value) for value in np.asarray(action, dtype=np.float32).reshape(2))
+        steer, accel = np.asarray(action, dtype=np.float32).reshape(2).tolist()
         if math.isnan(steer) or math.isnan(accel):
-            steer = self._commanded[0].item() if math.isnan(steer) else steer
+            steer = float(self._commanded[0]) if math.isnan(steer) else steer
             accel = -1.0
         steer, accel = min(max(steer, -1.0), 1.0), min(max(accel, -1.0), 1.0)
-        self._commanded = from_physical(*to_physical((steer, accel)))  # as status carries it: bags read back the same
-        self._steering = steer * STEER_MAX_RAD
-        self._acceleration = accel * (ACCEL_MAX_MPS2 if accel > 0.0 else BRAKE_MAX_MPS2)
+        most = ACCEL_MAX_MPS2 if accel > 0.0 else BRAKE_MAX_MPS2
+        self._steering, self._acceleration = steer * STEER_MAX_RAD, accel * most
+        # Rounded as vehicle/status carries it, physical and in float32, so that bags read back the same bits.
+        status = np.array([steer, accel], dtype=np.float32)
+        scale = np.array([STEER_MAX_RAD, most], dtype=np.float32)
+        self._commanded = status * scale / scale
 
     def tick(self) -> None:
         """One physics step of 0.05 s."""
