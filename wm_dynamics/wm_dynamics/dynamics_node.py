@@ -6,6 +6,9 @@ import time
 
 import numpy as np
 from sensor_msgs.msg import Image
+
+from wm_dynamics.engines import ENGINES, load_engine
+from wm_dynamics.errors import ModelError
 from wm_msgs.msg import Belief, Observation, VehicleStatus
 from wm_msgs.srv import LoadModel
 from wm_ros.convert import floats, image_msg, to_ns
@@ -13,9 +16,6 @@ from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import BELIEF, DREAM, OBSERVATION, STATUS
-
-from wm_dynamics.engines import ENGINES, load_engine
-from wm_dynamics.errors import ModelError
 
 
 class DynamicsNode(StackNode):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 # Labels that training may use and driving never sees; network units are the label divided by its scale.
 LABEL_NAMES = ("lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed")
-LABEL_SCALE = (0.5, 0.1, 0.02, 15.0, 3.0)  # m, rad, 1/m, m, m/s
+LABEL_SCALE = (0.3, 0.05, 0.01, 10.0, 2.0)  # m, rad, 1/m, m, m/s
 LOG_STD_RANGE = (-3.0, 0.0)
 
 

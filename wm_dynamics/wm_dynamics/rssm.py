@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wm_perception.normalise import ACTION_FEATURES, action_features
+
 
 @dataclass(frozen=True)
 class RssmConfig:
@@ -56,7 +58,7 @@ class Rssm(nn.Module):
     def __init__(self, config: RssmConfig) -> None:
         super().__init__()
         self.config = config
-        self.mix = nn.Sequential(nn.Linear(config.stoch + 2, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU())
+        self.mix = nn.Sequential(nn.Linear(config.stoch + ACTION_FEATURES, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU())
         self.cell = GruCell(config.hidden, config.deter)
         self.posterior_net = nn.Sequential(
             nn.Linear(config.deter + config.embedding, 2 * config.hidden),
@@ -78,7 +80,7 @@ class Rssm(nn.Module):
     def advance(self, belief: Tensor, action: Tensor) -> Tensor:
         """h' = f(h, z, a): memory [B, D] one step on."""
         deter, stoch = self.split(belief)
-        return self.cell(self.mix(torch.cat((stoch, action), dim=-1)), deter)
+        return self.cell(self.mix(torch.cat((stoch, action_features(action)), dim=-1)), deter)
 
     def prior(self, deter: Tensor) -> Tensor:
         """Class probabilities p_k(z | h) of every head, [K, B, G, C]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wm_perception.normalise import camera_to_unit, scan_features, state_to_unit
+from wm_perception.normalise import camera_to_unit, scan_features, state_features
 from wm_sim.observation import SCAN_SIZE, STATE_SIZE
 
 CAMERA_CHANNELS = (16, 32, 64, 96)  # 64 -> 32 -> 16 -> 8 -> 4 pixels a side
@@ -27,7 +27,7 @@ class Encoder(nn.Module):
             channels = width
         self.camera = nn.Sequential(*layers, nn.Flatten(), nn.Linear(CAMERA_FEATURES, embedding))
         self.scan = nn.Sequential(nn.Linear(2 * SCAN_SIZE, 128), nn.SiLU(), nn.Linear(128, 64))
-        self.state = nn.Sequential(nn.Linear(STATE_SIZE, 64), nn.SiLU(), nn.Linear(64, 64))
+        self.state = nn.Sequential(nn.Linear(2 * STATE_SIZE, 64), nn.SiLU(), nn.Linear(64, 64))
         self.fuse = nn.Sequential(
             nn.LayerNorm(embedding + 128), nn.SiLU(), nn.Linear(embedding + 128, embedding), nn.SiLU()
         )
@@ -36,6 +36,6 @@ class Encoder(nn.Module):
         parts = (
             self.camera(camera_to_unit(camera)),
             self.scan(scan_features(scan)),
-            self.state(state_to_unit(state)),
+            self.state(state_features(state)),
         )
         return self.fuse(torch.cat(parts, dim=-1))

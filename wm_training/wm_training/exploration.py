@@ -73,12 +73,12 @@ class ExplorationConfig:
     """Shares of the moods, and what happens in them."""
 
     share: dict[Mood, float] = field(
-        default_factory=lambda: {Mood.CLEAN: 0.25, Mood.NOISY: 0.35, Mood.BURSTS: 0.20, Mood.CARELESS: 0.20}
+        default_factory=lambda: {Mood.CLEAN: 0.06, Mood.NOISY: 0.46, Mood.BURSTS: 0.28, Mood.CARELESS: 0.20}
     )
-    noise: tuple[Smooth, ...] = (Smooth(0.25, 0.06, 0.6), Smooth(0.6, 0.15, 0.8), Smooth(1.1, 0.35, 0.9))
+    noise: tuple[Smooth, ...] = (Smooth(0.5, 0.15, 0.4), Smooth(1.0, 0.3, 0.4), Smooth(1.6, 0.5, 0.5))
     steer_cap: float = 0.4  # most steering noise near standstill, sigma, action units
     rate_hz: dict[Mood, float] = field(
-        default_factory=lambda: {Mood.NOISY: 0.06, Mood.BURSTS: 0.25, Mood.CARELESS: 0.13}
+        default_factory=lambda: {Mood.NOISY: 0.6, Mood.BURSTS: 0.5, Mood.CARELESS: 0.2}
     )
     plans: dict[Mood, dict[Manoeuvre, Plan]] = field(default_factory=lambda: {m: dict(p) for m, p in PLANS.items()})
 
@@ -86,15 +86,16 @@ class ExplorationConfig:
 PLANS: dict[Mood, dict[Manoeuvre, Plan]] = {
     Mood.CLEAN: {},
     Mood.NOISY: {
-        Manoeuvre.OFF_CENTRE: Plan(4.0, (2.0, 8.0), (0.15, 0.5)),
+        Manoeuvre.OFF_CENTRE: Plan(6.0, (0.6, 2.5), (0.15, 0.6)),
         Manoeuvre.FULL_BRAKE: Plan(1.0, (0.3, 2.0)),
-        Manoeuvre.HOLD_PEDAL: Plan(1.0, (0.3, 2.0), (-0.8, 1.0)),
+        Manoeuvre.HOLD_PEDAL: Plan(3.0, (0.3, 2.0), (-0.8, 1.0)),
     },
     Mood.BURSTS: {
         Manoeuvre.FULL_BRAKE: Plan(2.0, (0.3, 3.0)),
         Manoeuvre.HOLD_PEDAL: Plan(2.0, (0.3, 2.0), (-0.8, 1.0)),
         Manoeuvre.FULL_THROTTLE: Plan(1.0, (0.4, 1.6)),
-        Manoeuvre.STEER_OFFSET: Plan(3.5, (0.3, 1.0), (0.4, 2.5)),
+        Manoeuvre.OFF_CENTRE: Plan(2.0, (0.6, 2.5), (0.15, 0.6)),
+        Manoeuvre.STEER_OFFSET: Plan(4.0, (0.3, 0.9), (0.4, 2.5)),
         Manoeuvre.STEER_STEP: Plan(1.0, (0.2, 0.6), (0.1, 1.0)),
         Manoeuvre.FREEZE: Plan(1.0, (0.3, 1.2)),
     },

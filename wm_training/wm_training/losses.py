@@ -33,14 +33,14 @@ class LossConfig:
     policy: float = 0.2
     kl_dyn: float = 0.5
     kl_rep: float = 0.1
-    free_nats: float = 1.0
+    free_nats: float = 1.0  # of the posterior; the priors are held to every nat
     imagined: float = 1.0  # the readout terms again, open loop
-    overshoot: float = 0.1  # KL from imagined priors to later posteriors (Hafner et al. 2019, eq. 7)
+    overshoot: float = 0.5  # KL from imagined priors to later posteriors (Hafner et al. 2019, eq. 7)
     return_lambda: float = 0.95
     advantage_scale: float = 0.5  # temperature of the policy's regression weights
     camera_share: float = 0.25  # of the frames whose camera is decoded in a step
     first_start: int = 3  # frames the filter has seen before imagination starts
-    start_stride: int = 4
+    start_stride: int = 2
 
 
 def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
@@ -52,14 +52,11 @@ def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tup
     mean_prior = priors.mean(dim=0)
     dyn = torch.stack([categorical_kl(posteriors.detach(), head) for head in priors]).mean(dim=0)
     rep = categorical_kl(posteriors, mean_prior.detach())
-    terms["kl_dyn"] = config.kl_dyn * _mean(dyn.clamp(min=config.free_nats), valid)
+    terms["kl_dyn"] = config.kl_dyn * _mean(dyn, valid)
     terms["kl_rep"] = config.kl_rep * _mean(rep.clamp(min=config.free_nats), valid)
 
     terms["camera"] = config.camera * _camera_error(model, beliefs, batch, config.camera_share)
-    scan, state = model.sensor_decoder(beliefs)
-    sensor_error = (scan - scan_to_unit(batch.scan)).square().sum(-1)
-    sensor_error = sensor_error + (state - state_to_unit(batch.state)).square().sum(-1)
-    terms["sensors"] = config.sensors * _mean(sensor_error, valid)
+    terms["sensors"] = config.sensors * _sensor_error(model, beliefs, batch)
 
     read = model.heads(beliefs)
     returns = lambda_returns(batch, read.value.detach(), model.config.gamma, config.return_lambda)  # [B, T]
@@ -75,6 +72,7 @@ def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tup
     imagined, targets, imagined_valid, spread_kl = _imagine(model, batch, beliefs, posteriors, returns, config)
     future, future_returns = targets
     scaled = _readout_terms(model.heads(imagined), future, future_returns, config, imagined_valid, prefix="imagined_")
+    scaled["imagined_sensors"] = config.sensors * _sensor_error(model, imagined, future)
     terms |= {name: config.imagined * value for name, value in scaled.items()}
     terms["overshoot"] = config.overshoot * spread_kl
     return torch.stack(list(terms.values())).sum(), terms
@@ -147,7 +145,7 @@ def _imagine(
         torch.stack(states, 1),
         (future, torch.cat([returns[:, window] for window in windows])),
         future.valid,
-        _mean(kl.clamp(min=config.free_nats), future.valid),
+        _mean(kl, future.valid),
     )
 
 
@@ -180,6 +178,13 @@ def _camera_error(model: WorldModel, beliefs: Tensor, batch: Batch, share: float
     image = model.camera_decoder(beliefs.flatten(0, 1)[chosen])
     target = camera_to_unit(batch.camera.flatten(0, 1)[chosen])
     return _mean((image - target).square().sum(dim=(1, 2, 3)), batch.valid.flatten()[chosen])
+
+
+def _sensor_error(model: WorldModel, beliefs: Tensor, batch: Batch) -> Tensor:
+    """Summed squared error of scan and state, in network units."""
+    scan, state = model.sensor_decoder(beliefs)
+    error = (scan - scan_to_unit(batch.scan)).square().sum(-1) + (state - state_to_unit(batch.state)).square().sum(-1)
+    return _mean(error, batch.valid)
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:
