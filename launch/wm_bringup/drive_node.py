@@ -193,7 +193,7 @@ class DriveNode(StackNode):
             if answer.success:
                 self.engaged = True
                 self.record.startup_s = time.monotonic() - self.started_s
-                self.get_logger().info("engaged")
+                print(f"engaged after {self.record.startup_s:.1f} s", flush=True)
                 return
             self.refusal = f"engage refused: {answer.message}"
         if self.engage_client.service_is_ready():
