@@ -114,7 +114,7 @@ def nearest_gap(scan: NDArray[np.float32], driven_1pm: float, planned_1pm: float
     if abs(planned_1pm - driven_1pm) < 1e-6:
         return float(np.min(gap_driven, where=driven, initial=math.inf))
     planned, gap_planned = _in_corridor(x, y, ranges, seen, planned_1pm, limits)
-    gap = np.minimum(gap_driven, gap_planned)
+    gap = np.where(driven, gap_driven, gap_planned)
     counts = (driven & planned) | ((driven | planned) & (gap <= _NEAR_M))
     return float(np.min(gap, where=counts, initial=math.inf))
 
