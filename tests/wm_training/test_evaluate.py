@@ -166,8 +166,8 @@ def shipped_model() -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not shipped_model(), reason="models/default is not there")
 def test_the_shipped_model_drives_by_sight() -> None:
-    seeing = measured(agent="model", suite="lane_follow")
-    blind = measured(agent="model", suite="lane_follow", blackout="camera")
+    seeing = measured(agent="model", suite="lane_follow", workers=2)
+    blind = measured(agent="model", suite="lane_follow", blackout="camera", workers=2)
     assert seeing["success_rate"] >= 0.75
     assert blind["success_rate"] <= 0.25
     assert blind["blackout"] == "camera"
