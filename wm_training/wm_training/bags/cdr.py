@@ -1,7 +1,7 @@
 """Many CDR messages at once, as one numpy table.
 
 Messages of one topic nearly always share a layout: strings and sequences keep their lengths, so fields keep their
-offsets. `Layout.of` finds those by walking one message; from then on a thousand messages are encoded by filling columns of
+offsets. `Layout.of` finds those by walking one message; a thousand messages are then encoded by filling columns of
 a structured array, and decoded by viewing their bytes as one. Messages of another layout form another table.
 """
 

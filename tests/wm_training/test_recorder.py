@@ -1,0 +1,157 @@
+"""Recording the running stack: what is heard is in the bag, drops are counted, a signal closes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Reader
+
+from wm_ros import topic_table as topics
+from wm_training import TrainingError
+from wm_training.bags.info import bag_info
+from wm_training.bags.schema import serialise
+from wm_training.recorder import DropCounter, Recording, choose_topics
+
+PATIENCE_S = 60.0
+
+
+def status(seq: int, frame_id: str = "base_link") -> bytes:
+    return serialise(topics.STATUS.type, {"header": {"frame_id": frame_id}, "seq": seq})
+
+
+def picture(stamp_ns: int) -> bytes:
+    stamp = dict(zip(("sec", "nanosec"), divmod(stamp_ns, 10**9), strict=True))
+    return serialise(topics.CAMERA.type, {"header": {"stamp": stamp}})
+
+
+@pytest.mark.parametrize("frame_id", ["", "map", "odom", "base_link", "a/longer/frame"])
+def test_missing_numbers_count_as_drops_whatever_the_frame_is_called(frame_id: str) -> None:
+    counter = DropCounter(topics.STATUS)
+    for seq in (4, 5, 8, 9, 9, 11):
+        counter.saw(status(seq, frame_id))
+    assert counter.dropped == 3
+
+
+def test_a_restarted_publisher_and_a_wrapped_number_are_no_drops() -> None:
+    counter = DropCounter(topics.STATUS)
+    for seq in (2**32 - 2, 2**32 - 1, 0, 1, 500, 0, 1):
+        counter.saw(status(seq))
+    assert counter.dropped == 498
+
+
+def test_missing_pictures_count_as_drops_by_their_stamps() -> None:
+    counter = DropCounter(topics.CAMERA)
+    for tenths in (10, 11, 11, 12, 15, 16):
+        counter.saw(picture(tenths * 10**8))
+    assert counter.dropped == 2
+
+
+def test_messages_before_ros_time_runs_are_kept(tmp_path: Path) -> None:
+    specs = [topics.ROUTE, topics.STATUS]
+    recording = Recording(tmp_path / "bag", specs, ["/car/route", "/car/vehicle/status"])
+    recording.add(topics.ROUTE.name, 0, serialise(topics.ROUTE.type, {}))
+    recording.add(topics.STATUS.name, 5 * 10**9, status(0))
+    recording.add(topics.STATUS.name, 6 * 10**9, status(3))
+    assert "dropped 2 (/car/vehicle/status 2)" in recording.close()
+    with Reader(tmp_path / "bag") as reader:
+        assert [(c.topic, t) for c, t, _ in reader.messages()] == [
+            ("/car/route", 5 * 10**9),
+            ("/car/vehicle/status", 5 * 10**9),
+            ("/car/vehicle/status", 6 * 10**9),
+        ]
+        assert json.loads(reader.storage.metadata.custom["dropped"]) == {"/car/vehicle/status": 2}
+
+
+def test_topics_are_chosen_from_the_table() -> None:
+    assert choose_topics("") == list(topics.RECORDED)
+    assert choose_topics("/clock, scan,scan") == [topics.CLOCK, topics.SCAN]
+    assert choose_topics("dream/image") == [topics.DREAM]
+    with pytest.raises(TrainingError, match="moon"):
+        choose_topics("scan,moon")
+
+
+@pytest.fixture
+def recorder():
+    """Starts recorder_node as a process."""
+    pytest.importorskip("rclpy")
+    started: list[subprocess.Popen] = []
+
+    def start(*parameters: str) -> subprocess.Popen:
+        words = [word for parameter in parameters for word in ("-p", parameter)]
+        command = [sys.executable, "-m", "wm_training.recorder_node", "--ros-args", *words]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_holds_what_was_published_and_closes_on_a_signal(tmp_path: Path, recorder, number: int) -> None:
+    import rclpy
+
+    from wm_ros import convert
+    from wm_ros import topics as ros
+
+    bag = tmp_path / "bag"
+    rclpy.init()
+    try:
+        node = rclpy.create_node("source")
+        publishers = {
+            t: node.create_publisher(t.type, t.name, t.qos) for t in (ros.CLOCK, ros.STATUS, ros.CAMERA, ros.ROUTE)
+        }
+        route = np.array([[0.0, 0.0], [2.0, 0.5], [4.0, 1.0]])
+        publishers[ros.ROUTE].publish(convert.path_msg(route, convert.to_stamp(10**9)))  # long before anyone listens
+        process = recorder(f"out:={bag}")
+        until = time.monotonic() + PATIENCE_S
+        while any(p.get_subscription_count() == 0 for p in publishers.values()):
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.05)
+        picture = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+        for k in range(40):
+            stamp = convert.to_stamp(10**9 + k * 10**8)
+            publishers[ros.CLOCK].publish(ros.CLOCK.type(clock=stamp))
+            message = ros.STATUS.type(seq=k + (k >= 20) * 2, speed=float(k))
+            message.header.stamp = stamp
+            publishers[ros.STATUS].publish(message)
+            publishers[ros.CAMERA].publish(convert.image_msg(picture, stamp, "camera_optical"))
+            time.sleep(0.02)
+        time.sleep(0.5)
+        os.kill(process.pid, number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    finally:
+        rclpy.shutdown()
+    assert process.returncode == 0, errors
+    info = bag_info(bag)
+    counts = {topic.name: (topic.count, topic.dropped) for topic in info.topics}
+    assert counts["/vehicle/status"] == (40, 2) and counts["/camera/image_raw"] == (40, 0)
+    assert counts["/route"] == (1, None) and info.source == "recorder_node"
+    with Reader(bag) as reader:
+        times = [t for c, t, _ in reader.messages() if c.topic == "/camera/image_raw"]
+        latched = next(c for c in reader.connections if c.topic == "/route").ext.offered_qos_profiles[0]
+    assert times == sorted(times) and times[0] >= 10**9 and times[-1] <= 10**9 + 40 * 10**8
+    assert latched.durability.name == "TRANSIENT_LOCAL"
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    "parameter, sentence", [("out:={}", "exists already"), ("topics:=moon", "moon"), ("autostart:=true", "no folder")]
+)
+def test_a_recorder_that_cannot_start_says_why_in_a_sentence(tmp_path: Path, recorder, parameter, sentence) -> None:
+    given = [parameter.format(tmp_path)] if parameter != "topics:=moon" else [parameter, f"out:={tmp_path / 'bag'}"]
+    process = recorder(*given)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1 and sentence in errors and "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
