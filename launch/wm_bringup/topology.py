@@ -62,7 +62,7 @@ def topology(setup: Setup) -> tuple[Process, ...]:
         Process("wm_perception", "perception_node", model),
         Process("wm_dynamics", "dynamics_node", model),
         Process("wm_planner", "planner_node", model | ({"deadline_s": 0.0} if setup.mode == "lockstep" else {})),
-        Process("wm_planner", "safety_gate_node", {"mode": setup.mode} | model),
+        Process("wm_planner", "safety_gate_node", {"mode": setup.mode}),
     ]
     if setup.bag:
         processes.append(Process("wm_training", "recorder_node", {"out": setup.bag}))

@@ -193,7 +193,7 @@ def refusal(decision: Decision, latched: bool) -> str:
         return "emergency stop is latched: let the car stand, call safety/engage false, then true again."
     words = []
     for reason in Reason:
-        if decision.reasons & reason and reason is not Reason.NOT_ENGAGED:
+        if decision.reasons & reason and reason not in (Reason.NOT_ENGAGED, Reason.LIMITED):
             advice = f" ({ADVICE[reason]})" if reason in ADVICE else ""
             words += [text + advice for text in describe(reason)]
     return "; ".join(words) or f"the gate is in state {decision.state.name.lower()}"

@@ -1,0 +1,141 @@
+"""The list of processes, and the launch file made of it (launch itself is not on PyPI: a stub stands in for it)."""
+
+from __future__ import annotations
+
+import importlib.util
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from wm_bringup.paths import stack_parameters
+from wm_bringup.topology import Setup, parameter_file, topology
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH_FILE = ROOT / "launch/stack.launch.py"
+DRIVING = ["sim_node", "perception_node", "dynamics_node", "planner_node", "safety_gate_node"]
+
+
+class Made:
+    """Whatever a launch file makes: remembers how."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+
+    def perform(self, context: dict[str, str]) -> str:
+        return context[self.args[0]]
+
+
+def module(name: str, **content: Any) -> ModuleType:
+    made = ModuleType(name)
+    vars(made).update(content)
+    return made
+
+
+@pytest.fixture
+def launch(monkeypatch) -> SimpleNamespace:
+    """The launch file, loaded against stubs of launch and launch_ros."""
+    kinds = {name: type(name, (Made,), {}) for name in (
+        "LaunchDescription", "DeclareLaunchArgument", "OpaqueFunction", "Shutdown", "LaunchConfiguration", "LifecycleNode",
+    )}  # fmt: skip
+    actions = ("DeclareLaunchArgument", "OpaqueFunction", "Shutdown")
+    stubs = {
+        "launch": module("launch", LaunchDescription=kinds["LaunchDescription"]),
+        "launch.actions": module("launch.actions", **{name: kinds[name] for name in actions}),
+        "launch.substitutions": module("launch.substitutions", LaunchConfiguration=kinds["LaunchConfiguration"]),
+        "launch_ros": module("launch_ros"),
+        "launch_ros.actions": module("launch_ros.actions", LifecycleNode=kinds["LifecycleNode"]),
+    }
+    for name, stub in stubs.items():
+        monkeypatch.setitem(sys.modules, name, stub)
+    entities = runpy.run_path(str(LAUNCH_FILE))["generate_launch_description"]().args[0]
+    declared = {item.args[0]: item.kwargs for item in entities if isinstance(item, kinds["DeclareLaunchArgument"])}
+    functions = [item.kwargs["function"] for item in entities if isinstance(item, kinds["OpaqueFunction"])]
+
+    def nodes(**given: str) -> list[Made]:
+        context = {name: options["default_value"] for name, options in declared.items()} | given
+        made = [node for function in functions for node in function(context)]
+        assert all(isinstance(node, kinds["LifecycleNode"]) for node in made)
+        return made
+
+    return SimpleNamespace(declared=declared, nodes=nodes)
+
+
+def test_seven_processes_make_a_recorded_drive() -> None:
+    names = [process.name for process in topology(Setup(bag="bag", report="out"))]
+    assert names == [*DRIVING, "recorder_node", "drive_node"]
+
+
+def test_without_bag_and_report_only_the_driving_nodes_run() -> None:
+    assert [process.name for process in topology(Setup())] == DRIVING
+
+
+def test_every_process_is_a_module_with_a_main() -> None:
+    for process in topology(Setup(bag="bag", report="out")):
+        source = importlib.util.find_spec(process.module).origin
+        assert "def main(" in Path(source).read_text(), process.module
+
+
+def test_lockstep_waits_for_every_plan() -> None:
+    parameters = {process.name: process.parameters for process in topology(Setup(mode="lockstep"))}
+    assert parameters["planner_node"]["deadline_s"] == 0.0
+    assert parameters["sim_node"]["mode"] == parameters["safety_gate_node"]["mode"] == "lockstep"
+    assert "deadline_s" not in {process.name: process.parameters for process in topology(Setup())}["planner_node"]
+
+
+def test_drive_node_waits_for_everybody_else() -> None:
+    *others, last = topology(Setup(bag="bag", report="out"))
+    assert last.parameters["wait_for"] == [process.name for process in others]
+
+
+def test_the_parameter_file_fits_any_namespace_and_survives_yaml() -> None:
+    content = yaml.safe_load(yaml.safe_dump(parameter_file(topology(Setup(seed=12, bag="b", report="r")))))
+    assert content["/**/sim_node"]["ros__parameters"]["seed"] == 12
+
+
+def test_every_parameter_in_the_stacks_file_is_declared_by_its_node() -> None:
+    modules = {process.name: process.module for process in topology(Setup(bag="bag", report="out"))}
+    for key, content in yaml.safe_load(stack_parameters().read_text()).items():
+        source = Path(importlib.util.find_spec(modules[key.removeprefix("/**/")]).origin).read_text()
+        for name in content["ros__parameters"]:
+            assert f'"{name}"' in source, f"{key} {name}"
+
+
+def test_every_parameter_of_the_topology_is_declared_by_its_node() -> None:
+    for process in topology(Setup(bag="bag", report="out", mode="lockstep")):
+        source = Path(importlib.util.find_spec(process.module).origin).read_text()
+        for name in process.parameters:
+            assert f'"{name}"' in source, f"{process.name} {name}"
+
+
+def test_the_launch_file_declares_the_documented_arguments(launch) -> None:
+    documented = {"sim", "scenario", "seed", "mode", "model", "record", "params_file", "namespace", "log_level"}
+    assert documented <= set(launch.declared)
+    assert launch.declared["mode"]["choices"] == ("realtime", "lockstep")
+    for name, options in launch.declared.items():
+        assert options["description"].endswith("."), name
+        assert isinstance(options["default_value"], str), name
+
+
+def test_every_process_of_the_topology_becomes_a_lifecycle_node(launch, tmp_path: Path) -> None:
+    made = launch.nodes(model=str(tmp_path), record="runs/bag", drive=str(tmp_path), namespace="ego", seed="41")
+    expected = topology(Setup(seed=41, model=str(tmp_path), bag="runs/bag", report=str(tmp_path)))
+    found = [(node.kwargs["package"], node.kwargs["executable"], node.kwargs["name"]) for node in made]
+    assert found == [(process.package, process.executable, process.name) for process in expected]
+    for node, process in zip(made, expected, strict=True):
+        assert node.kwargs["namespace"] == "ego"
+        assert node.kwargs["parameters"] == [str(stack_parameters()), process.parameters]
+
+
+def test_a_parameter_file_of_the_user_comes_over_the_stacks_and_under_the_command_line(launch, tmp_path: Path) -> None:
+    stack, mine, given = launch.nodes(model=str(tmp_path), params_file="mine.yaml")[0].kwargs["parameters"]
+    assert (stack, mine) == (str(stack_parameters()), "mine.yaml")
+    assert given["scenario"] == "stop_go"
+
+
+def test_a_node_that_ends_shuts_the_launch_down(launch, tmp_path: Path) -> None:
+    for node in launch.nodes(model=str(tmp_path)):
+        assert node.kwargs["name"] in node.kwargs["on_exit"].kwargs["reason"]
