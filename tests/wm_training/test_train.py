@@ -48,7 +48,17 @@ def sequences() -> Sequences:
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    return TrainConfig(out=tmp_path / "run", steps=4, batch=3, length=20, checkpoint_every=2, held_out=0.0, threads=1)
+    return TrainConfig(
+        out=tmp_path / "run",
+        joint_steps=2,
+        dynamics_steps=2,
+        batch=3,
+        dynamics_batch=4,
+        length=20,
+        checkpoint_every=2,
+        held_out=0.0,
+        threads=1,
+    )
 
 
 @pytest.fixture
@@ -96,7 +106,7 @@ def test_a_gap_that_braking_cannot_save_is_a_collision_risk(sequences: Sequences
 def test_returns_stop_at_an_accident_and_bootstrap_elsewhere(sequences: Sequences) -> None:
     source = BatchSource(sequences, np.arange(4), 5, seed=0)
     end = int(sequences.episode_start[2])
-    batch = source.windows(np.array([end - 5, 0]), np.array([end, 40]))
+    batch = source.windows(np.array([end - 5, 0]), np.array([end, 40]), np.zeros((2, 1), np.int64))
     value = torch.full((2, 5), 10.0)
     returns = lambda_returns(batch, value, gamma=0.5, lam=1.0)
     crash, open_end = returns
@@ -112,7 +122,8 @@ def test_the_loss_falls_and_every_part_of_the_model_learns(sequences: Sequences)
     source = BatchSource(sequences, np.arange(4), 20, seed=0)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     batch, losses = source.draw(0, 4), []
-    batch = replace(batch, camera=torch.full_like(batch.camera, 180))  # noise cannot be learned
+    grey = torch.full_like(batch.camera, 180)  # noise cannot be learned
+    batch = replace(batch, camera=grey, pictures=grey[:, :1])
     for _ in range(25):
         loss, _ = world_model_loss(model, batch, LossConfig())
         optimizer.zero_grad()
@@ -149,7 +160,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
     train(config)
 
     def stop_after_three(*args: object) -> dict[str, float]:
-        if args[4] == 3:
+        if args[5] == 3:
             raise KeyboardInterrupt
         return original(*args)  # type: ignore[arg-type]
 
@@ -193,7 +204,7 @@ def test_held_out_episodes_are_never_trained_on() -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
-    config = TrainConfig(steps=1000, warmup=100)
+    config = TrainConfig(joint_steps=400, dynamics_steps=600, warmup=100)
     shares = [learning_rate_share(step, config) for step in range(1000)]
     assert shares[0] == pytest.approx(0.01)
     assert max(shares) == pytest.approx(1.0, abs=1e-3)

@@ -20,7 +20,10 @@ HARDEST_BRAKING_MPS2 = 6.0
 class Batch:
     """B windows of T frames; float32 unless said. Frames past the end of an episode repeat its last and are invalid."""
 
-    camera: Tensor  # uint8 [B, T, 64, 64, 3]
+    camera: Tensor  # uint8 [B, T, 64, 64, 3]; T is 0 where embeddings are known
+    embedding: Tensor  # [B, T, E] of a finished encoder; T is 0 while the encoder learns
+    pictures: Tensor  # uint8 [B, K, 64, 64, 3] to reconstruct
+    picture_times: Tensor  # int64 [B, K] frames of the window that they show
     scan: Tensor  # [B, T, 72]
     state: Tensor  # [B, T, 15]
     action: Tensor  # [B, T, 2] decided at the frame
@@ -33,16 +36,21 @@ class Batch:
 
     def select_times(self, windows: list[slice]) -> Batch:
         """The same fields at several stretches of time, stacked along B; without pictures, which nobody imagines."""
-        rest = {f.name: torch.cat([getattr(self, f.name)[:, w] for w in windows]) for f in fields(self)[1:]}
-        return Batch(camera=self.camera[:, :0], **rest)
+        numbers = {f.name: torch.cat([getattr(self, f.name)[:, w] for w in windows]) for f in fields(self)[4:]}
+        nothing = {f.name: getattr(self, f.name)[:, :0] for f in fields(self)[:4]}
+        return Batch(**nothing, **numbers)
 
 
 class BatchSource:
     """Draws windows from sequences; the windows of a step depend on the seed and the step alone."""
 
-    def __init__(self, sequences: Sequences, episodes: np.ndarray, length: int, seed: int) -> None:
-        """episodes: indices of the episodes to draw from. length: frames of a window."""
+    def __init__(
+        self, sequences: Sequences, episodes: np.ndarray, length: int, seed: int, embedding: np.ndarray | None = None
+    ) -> None:
+        """episodes: indices of the episodes to draw from. length: frames of a window. embedding: of all frames [T, E],
+        once the encoder has been trained."""
         self.sequences, self.length, self.seed = sequences, length, seed
+        self._embedding = embedding
         self._alive = ~(np.asarray(sequences.collided) | np.asarray(sequences.off_road))
         self._collision_risk = collision_risk(sequences)
         self._off_road_risk = happens_soon(np.asarray(sequences.off_road), sequences.episode_start)
@@ -54,24 +62,27 @@ class BatchSource:
         # Every frame is equally likely to be drawn as the start of a window.
         self._share = np.cumsum(end - begin) / (end - begin).sum()
 
-    def draw(self, step: int, count: int) -> Batch:
-        """`count` windows for training step `step`."""
+    def draw(self, step: int, count: int, pictures: int = 1) -> Batch:
+        """`count` windows for training step `step`, each with some `pictures` to reconstruct."""
         rng = np.random.default_rng((self.seed, step))
         episode = np.searchsorted(self._share, rng.random(count), side="right").clip(max=len(self._begin) - 1)
         begin, end = self._begin[episode], self._end[episode]
         start = begin + (rng.random(count) * (end - begin)).astype(np.int64)
         # A start near the end moves back, so that how a drive ends is seen often.
         start = np.maximum(np.minimum(start, end - self.length), begin)
-        return self.windows(start, end)
+        return self.windows(start, end, rng.integers(0, self.length, (count, pictures)))
 
-    def windows(self, start: np.ndarray, end: np.ndarray) -> Batch:
-        """Windows that begin at frames `start` [B] and are valid before frames `end` [B]."""
+    def windows(self, start: np.ndarray, end: np.ndarray, picture_times: np.ndarray) -> Batch:
+        """Windows that begin at frames `start` [B], valid before frames `end` [B]; picture_times int64 [B, K]."""
         index = start[:, None] + np.arange(self.length)  # [B, T]
         valid = index < end[:, None]
         index = np.minimum(index, end[:, None] - 1)
         sequences = self.sequences
         return Batch(
-            camera=torch.from_numpy(np.asarray(sequences.camera[index])),
+            camera=torch.from_numpy(np.asarray(sequences.camera[index if self._embedding is None else index[:, :0]])),
+            embedding=_floats(self._embedding, index) if self._embedding is not None else torch.zeros(len(start), 0),
+            pictures=torch.from_numpy(np.asarray(sequences.camera[np.take_along_axis(index, picture_times, 1)])),
+            picture_times=torch.from_numpy(picture_times),
             scan=_floats(sequences.scan, index),
             state=_floats(sequences.state, index),
             action=_floats(sequences.action, index),

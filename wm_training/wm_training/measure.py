@@ -16,8 +16,7 @@ from wm_training.batches import Batch, BatchSource
 from wm_training.losses import filter_sequence
 from wm_training.sequences import Sequences
 
-LENGTH = 32
-FILTERED = 8  # frames that are seen before imagination starts
+FILTERED = 10  # frames that are seen before imagination starts
 WINDOWS = 512
 BATCH = 64
 
@@ -36,7 +35,8 @@ def measure_model(model: WorldModel, sequences: Sequences, episodes: np.ndarray,
     """Open-loop label errors against holding the last value, risk AUROC, image PSNR, surprise and disagreement."""
     model.eval()
     torch.manual_seed(seed)
-    source = BatchSource(sequences, episodes, LENGTH, seed)
+    # Windows end where imagination ends, so that how drives end is measured too.
+    source = BatchSource(sequences, episodes, FILTERED + model.config.horizon, seed)
     parts = [_measure_batch(model, source.draw(step, BATCH)) for step in range(WINDOWS // BATCH)]
     gathered = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     model.train()
@@ -72,8 +72,8 @@ def _measure_batch(model: WorldModel, batch: Batch) -> dict[str, np.ndarray]:
     missing = torch.where(valid > 0, 0.0, torch.nan)[..., None]
     label_error = (read.labels * scale - batch.labels[:, window]).abs() + missing
     copy_error = (batch.labels[:, FILTERED - 1 : FILTERED] - batch.labels[:, window]).abs() + missing
-    image = model.camera_decoder(beliefs[:, LENGTH // 2])
-    camera_mse = (image - camera_to_unit(batch.camera[:, LENGTH // 2])).square().mean(dim=(1, 2, 3))
+    image = model.camera_decoder(beliefs[:, FILTERED])
+    camera_mse = (image - camera_to_unit(batch.camera[:, FILTERED])).square().mean(dim=(1, 2, 3))
     surprise = categorical_kl(posteriors, priors.mean(dim=0))[:, FILTERED:]
     chosen = valid > 0
     out = {

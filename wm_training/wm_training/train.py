@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import tyro
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -19,7 +20,9 @@ from wm_training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkp
 from wm_training.errors import TrainingError
 from wm_training.export import export_model, split_episodes
 from wm_training.losses import LossConfig, world_model_loss
-from wm_training.sequences import load_sequences
+from wm_training.sequences import Sequences, load_sequences
+
+JOINT_PICTURES, DYNAMICS_PICTURES = 7, 1  # of a window's frames are reconstructed
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,17 @@ class TrainConfig:
     """Bags, or folders of bags."""
     out: Path = Path("runs/train")
     """Folder for checkpoints and logs; the model is OUT/model."""
-    steps: int = 4500
-    """Training steps; a step sees batch x length frames."""
+    joint_steps: int = 3000
+    """Steps of the whole model; a step sees batch x length frames."""
+    dynamics_steps: int = 4500
+    """Steps after those, with the encoder finished: everything behind it, on more windows a step."""
     batch: int = 24
-    """Windows a step."""
-    length: int = 32
+    """Windows a step of the whole model."""
+    dynamics_batch: int = 96
+    """Windows a step once the encoder is finished."""
+    length: int = 30
     """Frames a window, 0.1 s each."""
-    learning_rate: float = 6e-4
+    learning_rate: float = 8e-4
     warmup: int = 200
     """Steps until the learning rate is reached; it then falls along a half cosine to a twentieth."""
     weight_decay: float = 1e-4
@@ -54,8 +61,35 @@ class TrainConfig:
 
     def settings(self) -> dict[str, Any]:
         """What has to be equal for a resumed run to equal the uninterrupted one."""
-        names = ("steps", "batch", "length", "learning_rate", "warmup", "weight_decay", "clip_norm", "seed", "held_out")
-        return {name: getattr(self, name) for name in names}
+        fixed = ("bags", "out", "threads", "checkpoint_every", "resume")
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in fixed}
+
+    @property
+    def steps(self) -> int:
+        return self.joint_steps + self.dynamics_steps
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training. The camera is most of the work and is learned first; then its embeddings are computed
+    once, and the rest, which has to learn what actions lead to, sees many times more windows."""
+
+    name: str
+    last_step: int
+    batch: int
+    pictures: int  # reconstructed per window
+    finished_encoder: bool
+
+
+def embed(model: WorldModel, sequences: Sequences, batch: int = 256) -> np.ndarray:
+    """Embeddings float32 [T, E] of all frames by the encoder as it is now."""
+    out = np.empty((len(sequences), model.config.rssm.embedding), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(out), batch):
+            part = slice(start, start + batch)
+            frames = (sequences.camera[part], sequences.scan[part], sequences.state[part])
+            out[part] = model.encoder(*(torch.from_numpy(np.array(x)) for x in frames)).numpy()
+    return out
 
 
 def train(config: TrainConfig) -> Path:
@@ -64,14 +98,23 @@ def train(config: TrainConfig) -> Path:
     _check_out(config)
     sequences = load_sequences(config.bags)
     training, held_out = split_episodes(len(sequences.episode_start) - 1, config.held_out)
-    source = BatchSource(sequences, training, config.length, config.seed)
     torch.manual_seed(config.seed)
     model = WorldModel(WorldModelConfig())
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, eps=1e-6)
     settings = config.settings() | {"bags": sequences.digest}
     first = load_checkpoint(config.out, model, optimizer, settings) if config.resume else 0
     config.out.mkdir(parents=True, exist_ok=True)
-    seconds = _loop(config, model, optimizer, source, first, settings)
+    phases = (
+        Phase("whole model", config.joint_steps, config.batch, JOINT_PICTURES, finished_encoder=False),
+        Phase("dynamics", config.steps, config.dynamics_batch, DYNAMICS_PICTURES, finished_encoder=True),
+    )
+    seconds = 0.0
+    for phase in phases:
+        if first < phase.last_step:
+            embedding = embed(model, sequences) if phase.finished_encoder else None
+            source = BatchSource(sequences, training, config.length, config.seed, embedding)
+            seconds += _loop(config, model, optimizer, source, phase, first, settings)
+            first = phase.last_step
     folder = config.out / "model"
     export_model(model, sequences, held_out, folder, settings | {"seconds": round(seconds)})
     return folder
@@ -98,10 +141,11 @@ def _loop(
     model: WorldModel,
     optimizer: torch.optim.Optimizer,
     source: BatchSource,
+    phase: Phase,
     first: int,
     settings: dict[str, Any],
 ) -> float:
-    """Steps `first` to the end; the seconds they took."""
+    """Steps `first` to the end of the phase; the seconds they took."""
     began, loss_config = time.monotonic(), LossConfig()
     writer = SummaryWriter(str(config.out / "tensorboard"), purge_step=first)
     columns = (
@@ -115,15 +159,15 @@ def _loop(
     step = first
     try:
         with Progress(*columns) as progress:
-            bar = progress.add_task("training", total=config.steps, completed=first, note="")
-            for step in range(first, config.steps):
-                terms = _step(config, model, optimizer, source, step, loss_config)
-                if step % 25 == 0 or step + 1 == config.steps:
+            bar = progress.add_task(phase.name, total=phase.last_step, completed=first, note="")
+            for step in range(first, phase.last_step):
+                terms = _step(config, model, optimizer, source, phase, step, loss_config)
+                if step % 25 == 0 or step + 1 == phase.last_step:
                     _log(writer, step, terms)
-                    rate = (step + 1 - first) * config.batch * config.length / (time.monotonic() - began)
+                    rate = (step + 1 - first) * phase.batch * config.length / (time.monotonic() - began)
                     progress.update(bar, note=f"loss {sum(terms.values()):.2f}, {rate:.0f} frames/s")
                 progress.update(bar, completed=step + 1)
-                if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+                if (step + 1) % config.checkpoint_every == 0 or step + 1 == phase.last_step:
                     save_checkpoint(config.out, model, optimizer, step + 1, settings)
     except KeyboardInterrupt:
         save_checkpoint(config.out, model, optimizer, step, settings)
@@ -138,12 +182,13 @@ def _step(
     model: WorldModel,
     optimizer: torch.optim.Optimizer,
     source: BatchSource,
+    phase: Phase,
     step: int,
     loss_config: LossConfig,
 ) -> dict[str, float]:
     """One update; the terms of the loss. Depends on weights, optimiser, seed and step only, so resuming is exact."""
     torch.manual_seed((config.seed << 32) + step)
-    batch = source.draw(step, config.batch)
+    batch = source.draw(step, phase.batch, phase.pictures)
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate * learning_rate_share(step, config)
     loss, terms = world_model_loss(model, batch, loss_config)
