@@ -20,7 +20,7 @@ from wm_training.bags.info import bag_info
 from wm_training.bags.schema import serialise
 from wm_training.recorder import DropCounter, Recording, choose_topics
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 def status(seq: int, frame_id: str = "base_link") -> bytes:
@@ -84,8 +84,8 @@ def recorder():
     pytest.importorskip("rclpy")
     started: list[subprocess.Popen] = []
 
-    def start(*parameters: str) -> subprocess.Popen:
-        words = [word for parameter in parameters for word in ("-p", parameter)]
+    def start(*parameters: str, namespace: str = "/") -> subprocess.Popen:
+        words = ["-r", f"__ns:={namespace}", *(word for parameter in parameters for word in ("-p", parameter))]
         command = [sys.executable, "-m", "wm_training.recorder_node", "--ros-args", *words]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
@@ -108,13 +108,13 @@ def test_a_recording_holds_what_was_published_and_closes_on_a_signal(tmp_path: P
     bag = tmp_path / "bag"
     rclpy.init()
     try:
-        node = rclpy.create_node("source")
+        node = rclpy.create_node("source", namespace="car_1")
         publishers = {
             t: node.create_publisher(t.type, t.name, t.qos) for t in (ros.CLOCK, ros.STATUS, ros.CAMERA, ros.ROUTE)
         }
         route = np.array([[0.0, 0.0], [2.0, 0.5], [4.0, 1.0]])
         publishers[ros.ROUTE].publish(convert.path_msg(route, convert.to_stamp(10**9)))  # long before anyone listens
-        process = recorder(f"out:={bag}")
+        process = recorder(f"out:={bag}", namespace="/car_1")
         until = time.monotonic() + PATIENCE_S
         while any(p.get_subscription_count() == 0 for p in publishers.values()):
             assert time.monotonic() < until and process.poll() is None
@@ -136,11 +136,11 @@ def test_a_recording_holds_what_was_published_and_closes_on_a_signal(tmp_path: P
     assert process.returncode == 0, errors
     info = bag_info(bag)
     counts = {topic.name: (topic.count, topic.dropped) for topic in info.topics}
-    assert counts["/vehicle/status"] == (40, 2) and counts["/camera/image_raw"] == (40, 0)
-    assert counts["/route"] == (1, None) and info.source == "recorder_node"
+    assert counts["/car_1/vehicle/status"] == (40, 2) and counts["/car_1/camera/image_raw"] == (40, 0)
+    assert counts["/car_1/route"] == (1, None) and info.source == "recorder_node"
     with Reader(bag) as reader:
-        times = [t for c, t, _ in reader.messages() if c.topic == "/camera/image_raw"]
-        latched = next(c for c in reader.connections if c.topic == "/route").ext.offered_qos_profiles[0]
+        times = [t for c, t, _ in reader.messages() if c.topic == "/car_1/camera/image_raw"]
+        latched = next(c for c in reader.connections if c.topic == "/car_1/route").ext.offered_qos_profiles[0]
     assert times == sorted(times) and times[0] >= 10**9 and times[-1] <= 10**9 + 40 * 10**8
     assert latched.durability.name == "TRANSIENT_LOCAL"
 
