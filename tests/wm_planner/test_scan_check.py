@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from wm_planner.safety import Limits, Reason, Source, State
+from wm_planner.safety import GateState, Limits, Reason, Source, State
 from wm_planner.safety.scan_check import nearest_gap, rss_distance, scan_braking
 from wm_planner.safety.types import ScanTrack
 
@@ -144,9 +144,10 @@ def test_a_short_time_to_collision_brakes_though_the_distance_is_safe():
     limits = Limits(rss_brake_max_mps2=6.0, rss_brake_min_mps2=12.0, rss_response_s=0.0)
     track = ScanTrack(0, gap_m=5.0, rate_mps=-6.0, hits=5)
     assert rss_distance(10.0, 4.0, limits) < 5.0
-    braking = scan_braking(track, 10.0, 0.0, limits)
+    braking = scan_braking(GateState(track=track, speed_mps=10.0), 0.0, limits)
     assert braking is not None and braking < -2.0
 
 
 def test_one_scan_alone_does_not_brake():
-    assert scan_braking(ScanTrack(0, 5.0, 0.0, hits=1), 15.0, 1.0, Limits()) is None
+    track = ScanTrack(0, 5.0, 0.0, hits=1)
+    assert scan_braking(GateState(track=track, speed_mps=15.0), 1.0, Limits()) is None

@@ -54,7 +54,7 @@ def decide(now: Clock, inputs: Inputs, limits: Limits, previous: GateState) -> D
 
     steering, acceleration, source = _target(state, reasons, age_s, memory, elapsed_s, limits)
     if state in (State.ACTIVE, State.SOFT_STOP):
-        braking = scan_braking(memory.track, memory.speed_mps, acceleration, limits)
+        braking = scan_braking(memory, acceleration, limits)
         if braking is not None:
             reasons |= Reason.OBSTACLE
             if braking < acceleration:

@@ -56,6 +56,7 @@ class Limits:
     rss_acceleration_mps2: float = _limit(1.5, 0.0, 6.0, "m/s^2")
     rss_brake_min_mps2: float = _limit(6.0, 1.0, 12.0, "m/s^2")
     rss_brake_max_mps2: float = _limit(8.0, 1.0, 12.0, "m/s^2")
+    actuator_lag_s: float = _limit(0.25, 0.0, 1.0, "s")  # throttle goes on pushing for this long
     ttc_min_s: float = _limit(0.95, 0.0, 5.0, "s")
     following_headway_s: float = _limit(0.5, 0.0, 4.0, "s")  # not closing and at least this: ordinary following
     corridor_margin_m: float = _limit(0.2, 0.0, 1.0, "m")  # beside the car

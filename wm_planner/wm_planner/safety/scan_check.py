@@ -24,7 +24,7 @@ _FIRST = 0.7  # part believed of the first difference of two gaps
 _ALPHA, _BETA = 0.6, 0.4  # gap and rate gains of the tracker after that
 _CLOSING_MPS = 0.5  # closing slower than this is following
 _STOP_SHORT_M = 0.5
-_EARNEST = 1.2  # brake this much harder than the bare minimum
+_EARNEST = 1.4  # brake this much harder than the bare minimum: brakes differ, and take a while to bite
 _DEEP = 0.3  # at this depth of an RSS violation, brake with all there is
 
 Bools = NDArray[np.bool_]
@@ -60,12 +60,14 @@ def update_track(inputs: Inputs, limits: Limits, memory: GateState) -> ScanTrack
     return ScanTrack(stamp_ns, gap_m, max(rate, -memory.speed_mps), before.hits + 1, driven)
 
 
-def scan_braking(track: ScanTrack | None, speed_mps: float, acceleration_mps2: float, limits: Limits) -> float | None:
+def scan_braking(memory: GateState, acceleration_mps2: float, limits: Limits) -> float | None:
     """Acceleration in m/s² (negative) that the path demands, or None while it is free enough.
 
     RSS longitudinal distance (Shalev-Shwartz et al. 2017, definition 1) with the limits' figures, or a short time to
-    collision. Not closing, at the ordinary headway or more, is no violation. `acceleration_mps2` is what is wanted.
+    collision. Not closing, at the ordinary headway or more, is no violation. `acceleration_mps2` is what is wanted,
+    `memory` holds the last command: throttle in force counts as speed that the car will still gain.
     """
+    track, speed_mps = memory.track, memory.speed_mps
     if track is None or track.hits == 0:
         return None
     gap_m, closing = track.gap_m, max(0.0, -track.rate_mps)
@@ -75,9 +77,11 @@ def scan_braking(track: ScanTrack | None, speed_mps: float, acceleration_mps2: f
     if track.hits == 1:
         return None  # its speed is not known yet
     lead_mps = max(0.0, speed_mps + track.rate_mps)
-    safe_m = rss_distance(speed_mps, lead_mps, limits) + limits.standstill_gap_m
+    throttle = 0.0 if memory.command is None else max(0.0, memory.command.acceleration_mps2)
+    gain_mps = throttle * limits.actuator_lag_s
+    safe_m = rss_distance(speed_mps + gain_mps, lead_mps, limits) + limits.standstill_gap_m
     ordinary_m = max(limits.following_headway_s * speed_mps, limits.standstill_gap_m)
-    too_near = gap_m < safe_m and (closing >= _CLOSING_MPS or gap_m < ordinary_m)
+    too_near = gap_m < safe_m and (gain_mps - track.rate_mps >= _CLOSING_MPS or gap_m < ordinary_m)
     too_soon = closing >= _CLOSING_MPS and gap_m < limits.ttc_min_s * closing
     if not (too_near or too_soon):
         return None
