@@ -1,15 +1,16 @@
 """`ros2 launch wm_bringup stack.launch.py`: the stack's topology as launch_ros nodes.
 
-    ros2 launch wm_bringup stack.launch.py scenario:=stop_go seed:=7 mode:=realtime model:=models/default record:=runs/bag
+    ros2 launch wm_bringup stack.launch.py scenario:=stop_go seed:=7 mode:=realtime record:=runs/bag
     ros2 service call /safety/engage std_srvs/srv/SetBool "{data: true}"
 
-`drive:=FOLDER` adds drive_node, which engages by itself, writes its report into that (existing) folder and ends the launch.
+`drive:=FOLDER` adds drive_node, which engages by itself, writes its report into that folder and ends the launch.
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
+
+from launch import LaunchDescription
 from wm_bringup.drive import QUIET_ENV
 from wm_bringup.paths import MODEL, find_model, stack_parameters
 from wm_bringup.topology import SIMULATORS, Setup, topology
@@ -60,7 +61,9 @@ def nodes(context):
 
 def generate_launch_description():
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text, **({"choices": choices} if choices else {}))
+        DeclareLaunchArgument(
+            name, default_value=default, description=text, **({"choices": choices} if choices else {})
+        )
         for name, default, text, choices in ARGUMENTS
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=nodes)])

@@ -19,7 +19,18 @@ from wm_bringup.paths import MODEL, find_model
 
 Level = Literal["ok", "warn", "fail"]
 OLDEST, NEWEST = (3, 10), (3, 13)
-DRIVING = ("numpy", "numba", "onnxruntime", "opencv-python-headless", "honcho", "rich", "tyro", "PyYAML", "rosbags", "gymnasium")
+DRIVING = (
+    "numpy",
+    "numba",
+    "onnxruntime",
+    "opencv-python-headless",
+    "honcho",
+    "rich",
+    "tyro",
+    "PyYAML",
+    "rosbags",
+    "gymnasium",
+)
 TRAINING = ("torch", "safetensors", "onnx", "tensorboard", "joblib")
 STACK = ("wm_msgs", "wm_ros", "wm_sim", "wm_perception", "wm_dynamics", "wm_planner", "wm_training")
 LEAST_GB, GOOD_GB = 1.0, 5.0
@@ -28,7 +39,7 @@ SETUP = "Run make setup."
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """Check the installation, the middleware, the model and the engines; exit code 1 when something has to be mended."""
+    """Check the installation, the middleware, the model and the engines; exit code 1 when something is broken."""
 
     model: Path = Path(MODEL)
     """Model folder."""
@@ -100,7 +111,7 @@ def stack() -> list[Row]:
     try:
         importlib.import_module("rclpy")
     except ImportError as error:
-        return [Row("ROS 2", "fail", f"rclpy cannot be imported: {error}", "Run make setup, or source a ROS 2 installation.")]
+        return [Row("ROS 2", "fail", f"no rclpy: {error}", "Run make setup, or source a ROS 2 installation.")]
     rows = [Row("ROS 2", "ok", f"rclpy {_version('rclpy') or ''} {os.environ.get('ROS_DISTRO', '')}".strip())]
     missing = []
     for name in STACK:
@@ -109,7 +120,8 @@ def stack() -> list[Row]:
         except ImportError:
             missing.append(name)
     found = f"not importable: {', '.join(missing)}" if missing else f"{len(STACK) + 1} packages"
-    rows.append(Row("workspace", "fail" if missing else "ok", found, "Run make setup, then . scripts/env.sh." if missing else ""))
+    remedy = "Run make setup, then . scripts/env.sh." if missing else ""
+    rows.append(Row("workspace", "fail" if missing else "ok", found, remedy))
     return rows
 
 
@@ -165,11 +177,19 @@ def engines() -> list[Row]:
     """What can run a model here."""
     rows = []
     for name, package in (("onnxruntime", "onnxruntime"), ("torch", "torch")):
-        found = _version(package)
+        version_found = _version(package)
         missing: Level = "fail" if name == "onnxruntime" else "warn"
-        rows.append(Row(f"engine {name}", "ok" if found else missing, found or "absent", "" if found else SETUP))
+        rows.append(
+            Row(
+                f"engine {name}",
+                "ok" if version_found else missing,
+                version_found or "absent",
+                "" if version_found else SETUP,
+            )
+        )
     tensorrt = next((f"{name} {_version(name)}" for name in ("tensorrt", "tensorrt_rtx") if _version(name)), None)
-    rows.append(Row("engine tensorrt", "ok", f"{tensorrt} is installed; this version drives with onnxruntime" if tensorrt else "absent; not needed"))
+    found = f"{tensorrt} is installed; this version drives with onnxruntime" if tensorrt else "absent; not needed"
+    rows.append(Row("engine tensorrt", "ok", found))
     return rows
 
 
@@ -177,7 +197,8 @@ def disk() -> list[Row]:
     """Room for runs and bags; a bag of a drive takes about 10 MB a minute."""
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     level: Level = "ok" if free >= GOOD_GB else "warn" if free >= LEAST_GB else "fail"
-    return [Row("disk", level, f"{free:.1f} GB free in {Path.cwd()}", "" if level == "ok" else "Make room for bags and runs.")]
+    remedy = "" if level == "ok" else "Make room for bags and runs."
+    return [Row("disk", level, f"{free:.1f} GB free in {Path.cwd()}", remedy)]
 
 
 def show(rows: list[Row]) -> None:

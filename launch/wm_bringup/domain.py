@@ -21,12 +21,13 @@ def chosen_domain(domain_id: int | None) -> int:
     except ValueError:
         number = -1
     if not 0 <= number <= HIGHEST:
-        raise BringupError(f"ROS domain {value}: must be a whole number from 0 to {HIGHEST}; choose one with --domain-id.")
+        raise BringupError(f"ROS domain {value}: must be a whole number from 0 to {HIGHEST}; use --domain-id.")
     return number
 
 
 def lock_path(domain_id: int) -> Path:
-    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"wm-stack-{os.getuid()}-domain-{domain_id}.lock"
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    return folder / f"wm-stack-{os.getuid()}-domain-{domain_id}.lock"
 
 
 def lock_domain(domain_id: int) -> IO[str]:

@@ -159,6 +159,7 @@ def _conclude(group: ProcessGroup, out: Path) -> int:
 def main() -> int:
     """`python -m wm_bringup.drive`."""
     import tyro
+
     from wm_ros.errors import WmRosError
 
     try:

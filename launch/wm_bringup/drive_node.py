@@ -9,6 +9,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import Image, LaserScan
 from std_srvs.srv import SetBool
+
+from wm_bringup.record import DriveRecord, TruthRow
+from wm_bringup.report import summarise, table, write_json
 from wm_msgs.msg import Belief, ControlCommand, DriveEvent, Plan, SafetyState, Truth, VehicleStatus
 from wm_planner.safety.reasons import Source, describe
 from wm_ros.convert import image_array, odom_pose, path_xy, scan_array, to_ns
@@ -29,9 +32,6 @@ from wm_ros.topics import (
     STATUS,
     TRUTH,
 )
-
-from wm_bringup.record import DriveRecord, TruthRow
-from wm_bringup.report import summarise, table, write_json
 
 OUTCOMES = {
     DriveEvent.COLLISION: "collision",
@@ -57,8 +57,12 @@ class DriveNode(StackNode):
         self.seed = declare("seed", 0, "As sim_node's, for the report.", range=(0, 2**32 - 1))
         self.bag = declare("bag", "", "Bag folder, for the report.")
         self.wait_for = list(declare("wait_for", ["sim_node"], "Nodes that have to be active before engaging."))
-        self.start_timeout_s = declare("start_timeout_s", 90.0, "Give up when the drive has not begun by then, s.", range=(1.0, 3600.0))
-        self.stall_timeout_s = declare("stall_timeout_s", 30.0, "Give up when no frame came for so long, s.", range=(1.0, 3600.0))
+        self.start_timeout_s = declare(
+            "start_timeout_s", 90.0, "Give up when nothing drives by then, s.", range=(1.0, 3600.0)
+        )
+        self.stall_timeout_s = declare(
+            "stall_timeout_s", 30.0, "Give up when no frame came for so long, s.", range=(1.0, 3600.0)
+        )
         self.film = declare("film", True, "Write picture.png and drive.mp4.")
 
     def configure(self) -> None:
@@ -177,10 +181,11 @@ class DriveNode(StackNode):
                 self.conclude()
         elif self.engaged:
             if now - self.frame_s > self.stall_timeout_s:
-                self.give_up(f"no frame for {self.stall_timeout_s:.0f} s: the drive stands still. See the nodes' logs.")
+                self.give_up(f"no frame for {self.stall_timeout_s:.0f} s: the drive stands still. See the logs.")
         elif now - self.started_s > self.start_timeout_s:
-            waiting = f"not ready: {', '.join(sorted(self.missing))}" if self.missing else self.refusal or "nobody engaged"
-            self.give_up(f"the drive did not begin within {self.start_timeout_s:.0f} s ({waiting}). See the nodes' logs.")
+            silent = f"not ready: {', '.join(sorted(self.missing))}" if self.missing else ""
+            why = silent or self.refusal or "nobody engaged"
+            self.give_up(f"the drive did not begin within {self.start_timeout_s:.0f} s ({why}). See the logs.")
         elif not self.missing and self.record.route is not None and self.record.moments:
             self.try_to_engage()
 

@@ -18,7 +18,7 @@ RATE_HZ = 10
 
 def write_film(record: DriveRecord, path: Path) -> None:
     """The camera, enlarged, beside the drive seen from above."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), RATE_HZ, (2 * SIDE, SIDE + BAR))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE_HZ, (2 * SIDE, SIDE + BAR))
     if not writer.isOpened():
         raise BringupError(f"{path}: this OpenCV cannot write MP4. Install opencv-python-headless.")
     trail: list[tuple[float, float]] = []
@@ -59,7 +59,9 @@ def write_picture(record: DriveRecord, path: Path, pictures: int = 8) -> None:
     grid = figure.add_gridspec(2, pictures, height_ratios=(3.2, 1))
     axes = figure.add_subplot(grid[0, :])
     if record.route is not None:
-        axes.plot(record.route[:, 0], record.route[:, 1], color="0.8", linewidth=6, solid_capstyle="round", label="route")
+        axes.plot(
+            record.route[:, 0], record.route[:, 1], color="0.8", linewidth=6, solid_capstyle="round", label="route"
+        )
     if moments:
         xy = np.array([moment.pose[:2] for moment in moments if moment.pose is not None])
         speed = [moment.speed or 0.0 for moment in moments]

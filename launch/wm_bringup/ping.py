@@ -34,6 +34,7 @@ def round_trip_ms(environment: dict[str, str], timeout_s: float = 15.0) -> float
 
 def _measure(child: subprocess.Popen[str], timeout_s: float) -> float:
     import rclpy
+
     from wm_msgs.msg import DriveEvent
 
     context = rclpy.Context()
@@ -49,7 +50,8 @@ def _measure(child: subprocess.Popen[str], timeout_s: float) -> float:
         end = time.monotonic() + timeout_s
         while len(times) < ROUNDS and time.monotonic() < end:
             if child.poll() is not None:
-                raise BringupError(f"the other process ended: {(child.stderr.read() if child.stderr else '').strip()[-200:]}")
+                words = child.stderr.read() if child.stderr else ""
+                raise BringupError(f"the other process ended: {words.strip()[-200:]}")
             number, sent = len(times), time.perf_counter()
             publisher.publish(DriveEvent(seq=number, detail="ping"))
             patience = time.monotonic() + 0.5
@@ -70,6 +72,7 @@ def main() -> None:
     """The other process: sends everything back."""
     import rclpy
     from rclpy.executors import ExternalShutdownException
+
     from wm_msgs.msg import DriveEvent
 
     rclpy.init()

@@ -61,7 +61,8 @@ class _Log(Printer):
 class ProcessGroup(Manager):
     """Starts processes together and ends them together: when one ends, or on SIGINT or SIGTERM.
 
-    After `loop`, `first` names the process that ended first (None: a signal to us came before) and `codes` holds every exit code.
+    After `run`, `first` names the process that ended first (None: a signal to us came before); `codes` holds every
+    exit code.
     """
 
     def __init__(self, log_folder: Path, output: IO[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a drive looked like, gathered from topics as plain data: the report, the picture and the video are made of it."""
+"""What a drive looked like, gathered from topics as plain data: report, picture and film are made of it."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class DriveRecord:
     def driven(self) -> list[Moment]:
         """Moments of the drive itself in order: from the last frame that stood to the one that ended it."""
         moments = [self.moments[stamp] for stamp in sorted(self.moments)]
-        moments = [moment for moment in moments if moment.truth is not None]
-        standing = [moment.stamp_ns for moment in moments if moment.truth.step == 0]
+        judged = [(moment, moment.truth) for moment in moments if moment.truth is not None]
+        standing = [moment.stamp_ns for moment, truth in judged if truth.step == 0]
         first = standing[-1] if standing else 0
         last = self.outcome_ns if self.outcome_ns is not None else np.inf
-        return [moment for moment in moments if first <= moment.stamp_ns <= last]
+        return [moment for moment, _ in judged if first <= moment.stamp_ns <= last]

@@ -16,7 +16,7 @@ PERIOD_MS = 100.0  # a frame answered later than the next one came has missed it
 
 
 def summarise(record: DriveRecord, bag: str = "") -> dict[str, Any]:
-    """Everything that the report says. Lengths in m, times in s unless the name says ms; None where nothing was measured.
+    """Everything that the report says: SI units unless the name says ms; None where nothing was measured.
 
     camera_to_control_ms: from the publication of a camera frame to that of the first planned control_cmd that descends
     from it, both as stamped by the middleware on this machine's clock.
@@ -26,8 +26,9 @@ def summarise(record: DriveRecord, bag: str = "") -> dict[str, Any]:
     truths = [moment.truth for moment in moments if moment.truth is not None]
     speeds = [moment.speed for moment in moments if moment.speed is not None]
     errors = [abs(truth.lateral_error) for truth in truths]
-    gaps = [truth.gap_ahead for truth in truths if truth.gap_ahead < NO_LEAD_M]
-    ttc = [truth.gap_ahead / truth.closing_speed for truth in truths if truth.closing_speed > 0.05 and truth.gap_ahead < NO_LEAD_M]
+    following = [truth for truth in truths if truth.gap_ahead < NO_LEAD_M]
+    gaps = [truth.gap_ahead for truth in following]
+    ttc = [truth.gap_ahead / truth.closing_speed for truth in following if truth.closing_speed > 0.05]
     answered = moments[1:-1]  # the first waited for the driver, nobody answers the last
     latency = [ms for ms in map(camera_to_control_ms, answered) if ms is not None]
     late = sum(ms is None or ms > PERIOD_MS for ms in map(camera_to_control_ms, answered))
@@ -45,7 +46,7 @@ def summarise(record: DriveRecord, bag: str = "") -> dict[str, Any]:
         "frames": len(moments),
         "duration_s": round((moments[-1].stamp_ns - moments[0].stamp_ns) * 1e-9, 3) if moments else 0.0,
         "route_length_m": _rounded(length),
-        "route_completion": _rounded(1.0 if record.outcome == "route_done" else min(1.0, progress / length) if length else 0.0),
+        "route_completion": _rounded(_completion(record.outcome, progress, length)),
         "distance_m": _rounded(_distance(moments)),
         "mean_speed_mps": _rounded(np.mean(speeds)) if speeds else None,
         "lateral_error_mean_m": _rounded(np.mean(errors)) if errors else None,
@@ -81,17 +82,21 @@ def table(summary: dict[str, Any]) -> str:
     from rich.console import Console
     from rich.table import Table
 
+    mean_speed = _number(summary["mean_speed_mps"])
+    errors = (_number(summary["lateral_error_mean_m"]), _number(summary["lateral_error_max_m"]))
+    ahead = (_number(summary["min_gap_m"]), _number(summary["min_ttc_s"]))
     rows = [
         ("outcome", summary["outcome"].replace("_", " ") + (f" ({summary['detail']})" if summary["detail"] else "")),
         ("route", f"{summary['route_completion']:.1%} of {summary['route_length_m']:.0f} m"),
-        ("driven", f"{summary['distance_m']:.0f} m in {summary['duration_s']:.1f} s, mean {_number(summary['mean_speed_mps'])} m/s"),
-        ("lateral error", f"mean {_number(summary['lateral_error_mean_m'])} m, max {_number(summary['lateral_error_max_m'])} m"),
-        ("car ahead", f"nearest {_number(summary['min_gap_m'])} m, least time to collision {_number(summary['min_ttc_s'])} s"),
+        ("driven", f"{summary['distance_m']:.0f} m in {summary['duration_s']:.1f} s, mean {mean_speed} m/s"),
+        ("lateral error", f"mean {errors[0]} m, max {errors[1]} m"),
+        ("car ahead", f"nearest {ahead[0]} m, least time to collision {ahead[1]} s"),
         ("plan", _latency(summary["plan_ms"])),
         ("camera to control", _latency(summary["camera_to_control_ms"])),
     ]
     if summary["mode"] == "realtime":
-        rows.append(("missed periods", f"{_share(summary['missed_periods'])}; simulator ticks {_share(summary['missed_ticks'])}"))
+        missed = (_share(summary["missed_periods"]), _share(summary["missed_ticks"]))
+        rows.append(("missed periods", f"{missed[0]}; simulator ticks {missed[1]}"))
     gate = ", ".join(f"{source.replace('_', ' ')} {share:.1%}" for source, share in summary["commands"].items()) or "–"
     gate += f"; limited {_share(summary['commands_limited'])}"
     gate += f"; {', '.join(summary['gate_reasons'])}" if summary["gate_reasons"] else ""
@@ -100,7 +105,8 @@ def table(summary: dict[str, Any]) -> str:
     if summary["startup_s"] is not None:
         rows.append(("start-up", f"{summary['startup_s']:.1f} s"))
     rows.append(("bag", summary["bag"] or "not recorded"))
-    grid = Table(title=f"{summary['scenario']} seed {summary['seed']}, {summary['mode']}, model {summary['model_id'] or 'unknown'}")
+    model = summary["model_id"] or "unknown"
+    grid = Table(title=f"{summary['scenario']} seed {summary['seed']}, {summary['mode']}, model {model}")
     grid.add_column("what")
     grid.add_column("value", overflow="fold")
     for row in rows:
@@ -108,6 +114,12 @@ def table(summary: dict[str, Any]) -> str:
     console = Console(file=io.StringIO(), width=110, record=True, force_terminal=False)
     console.print(grid)
     return console.export_text()
+
+
+def _completion(outcome: str | None, progress: float, length: float) -> float:
+    if outcome == "route_done":
+        return 1.0
+    return min(1.0, progress / length) if length else 0.0
 
 
 def _distance(moments: list[Moment]) -> float:
@@ -118,7 +130,11 @@ def _distance(moments: list[Moment]) -> float:
 def _percentiles(values: list[float]) -> dict[str, float] | None:
     if not values:
         return None
-    return {"p50": _rounded(np.percentile(values, 50)), "p99": _rounded(np.percentile(values, 99)), "max": _rounded(max(values))}
+    return {
+        "p50": _rounded(np.percentile(values, 50)),
+        "p99": _rounded(np.percentile(values, 99)),
+        "max": _rounded(max(values)),
+    }
 
 
 def _rounded(value: Any) -> Any:

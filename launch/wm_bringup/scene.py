@@ -5,12 +5,19 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M, EGO_WIDTH_M, LIDAR_X_M, SCAN_MAX_M
 
 from wm_bringup.record import Moment
+from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M, EGO_WIDTH_M, LIDAR_X_M, SCAN_MAX_M
 
 Image = NDArray[np.uint8]
-GROUND, ROUTE, TRAIL, RETURN, PLAN, CAR = (30, 34, 38), (90, 90, 96), (120, 170, 120), (80, 170, 240), (240, 190, 60), (235, 235, 235)
+GROUND, ROUTE, TRAIL, RETURN, PLAN, CAR = (
+    (30, 34, 38),
+    (90, 90, 96),
+    (120, 170, 120),
+    (80, 170, 240),
+    (240, 190, 60),
+    (235, 235, 235),
+)
 SHIFT = 4  # OpenCV draws at 1/16 pixel
 
 
@@ -26,7 +33,9 @@ def scan_points(scan: NDArray[np.float32]) -> NDArray[np.float64]:
     step = 2 * np.pi / len(scan)
     angles = -np.pi + (np.arange(len(scan)) + 0.5) * step
     seen = scan < SCAN_MAX_M - 0.05
-    return np.stack([LIDAR_X_M + scan[seen] * np.cos(angles[seen]), scan[seen] * np.sin(angles[seen])], axis=1).astype(np.float64)
+    return np.stack([LIDAR_X_M + scan[seen] * np.cos(angles[seen]), scan[seen] * np.sin(angles[seen])], axis=1).astype(
+        np.float64
+    )
 
 
 def car_outline() -> NDArray[np.float64]:
@@ -37,7 +46,11 @@ def car_outline() -> NDArray[np.float64]:
 
 
 def from_above(
-    moment: Moment, route: NDArray[np.float64] | None, trail: NDArray[np.float64], size: int = 480, reach_m: float = 45.0
+    moment: Moment,
+    route: NDArray[np.float64] | None,
+    trail: NDArray[np.float64],
+    size: int = 480,
+    reach_m: float = 45.0,
 ) -> Image:
     """RGB uint8 [size, size, 3]: route, way driven (`trail` [N, 2]), lidar returns, plan and car; the car looks up."""
     image = np.full((size, size, 3), GROUND, np.uint8)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from wm_training.sequences import load_sequences
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -36,6 +37,7 @@ def test_ctrl_c_stops_every_process_and_the_bag_reads(driving_stack, interrupt) 
 
 def test_a_node_that_dies_ends_the_stack_and_is_named(driving_stack) -> None:
     children = stack_processes(driving_stack)
+    time.sleep(2.0)
     driving_stack.node("dynamics_node").send_signal(signal.SIGKILL)
     code, text = driving_stack.wait(STOP_S)
     assert code != 0

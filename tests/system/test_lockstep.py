@@ -28,7 +28,13 @@ def messages(bag: Path, topic: str) -> Iterator[Any]:
 def truths(bag: Path) -> np.ndarray:
     """Truth of a drive [T, 5]: one row a step, a frame that was sent again once."""
     steps = {
-        message.step: (message.lateral_error, message.heading_error, message.progress, message.gap_ahead, message.reward)
+        message.step: (
+            message.lateral_error,
+            message.heading_error,
+            message.progress,
+            message.gap_ahead,
+            message.reward,
+        )
         for message in messages(bag, "/truth")
     }
     assert sorted(steps) == list(range(len(steps)))

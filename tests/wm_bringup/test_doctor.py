@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+
 from wm_bringup import doctor
-from wm_bringup.domain import lock_domain
 from wm_bringup.doctor import DoctorConfig, Row
+from wm_bringup.domain import lock_domain
 
 
 def test_a_missing_model_is_a_failure_with_a_remedy(tmp_path: Path) -> None:

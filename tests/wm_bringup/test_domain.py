@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from wm_bringup.domain import chosen_domain, is_free, lock_domain
 from wm_bringup.errors import BringupError
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from wm_bringup.processes import describe_end
 
 PROGRAM = """
@@ -28,7 +29,9 @@ def start(folder: Path, *named: str) -> subprocess.Popen:
 
 
 def test_the_first_to_end_ends_all_and_is_named(tmp_path: Path) -> None:
-    output, _ = start(tmp_path, "worker", SLEEP, "breaks", "import sys; print('no oil'); sys.exit(3)").communicate(timeout=60)
+    output, _ = start(tmp_path, "worker", SLEEP, "breaks", "import sys; print('no oil'); sys.exit(3)").communicate(
+        timeout=60
+    )
     assert "first breaks" in output
     assert "'breaks': 3" in output
     assert "'worker': -15" in output

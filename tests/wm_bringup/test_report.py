@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from wm_bringup.record import DriveRecord, Moment, TruthRow
 from wm_bringup.report import summarise, table, write_json
 from wm_bringup.scene import from_above, scan_points, to_map
@@ -19,10 +20,16 @@ def record() -> DriveRecord:
         step = max(0, index - 2)
         truth = TruthRow(step, 0.1 if step % 2 else -0.3, 28.0 - step, 4.0 if step else 0.0, float(step), 40.0)
         moment = Moment(
-            STEP_NS * (10 + index), np.zeros((64, 64, 3), np.uint8), np.full(72, 60.0, np.float32), (float(step), 0.0, 0.0),
-            speed=10.0, plan_ms=30.0 + step, camera_sent_ns=index * STEP_NS, control_sent_ns=index * STEP_NS + 40_000_000,
+            STEP_NS * (10 + index),
+            np.zeros((64, 64, 3), np.uint8),
+            np.full(72, 60.0, np.float32),
+            (float(step), 0.0, 0.0),
+            speed=10.0,
+            plan_ms=30.0 + step,
+            camera_sent_ns=index * STEP_NS,
+            control_sent_ns=index * STEP_NS + 40_000_000,
             truth=truth,
-        )  # fmt: skip
+        )
         record.moments[moment.stamp_ns] = moment
     record.outcome, record.outcome_ns = "route_done", max(record.moments)
     record.commands, record.limited, record.ticks, record.missed_ticks = 100, 5, 40, 1
@@ -94,6 +101,7 @@ def test_the_view_from_above_shows_car_route_and_returns(record: DriveRecord) ->
 
 def test_picture_and_film_are_written(record: DriveRecord, tmp_path) -> None:
     import cv2
+
     from wm_bringup.film import write_film, write_picture
 
     write_picture(record, tmp_path / "picture.png")

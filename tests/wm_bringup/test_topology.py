@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from wm_bringup.paths import stack_parameters
 from wm_bringup.topology import Setup, parameter_file, topology
 
@@ -38,9 +39,17 @@ def module(name: str, **content: Any) -> ModuleType:
 @pytest.fixture
 def launch(monkeypatch) -> SimpleNamespace:
     """The launch file, loaded against stubs of launch and launch_ros."""
-    kinds = {name: type(name, (Made,), {}) for name in (
-        "LaunchDescription", "DeclareLaunchArgument", "OpaqueFunction", "Shutdown", "LaunchConfiguration", "LifecycleNode",
-    )}  # fmt: skip
+    kinds = {
+        name: type(name, (Made,), {})
+        for name in (
+            "LaunchDescription",
+            "DeclareLaunchArgument",
+            "OpaqueFunction",
+            "Shutdown",
+            "LaunchConfiguration",
+            "LifecycleNode",
+        )
+    }
     actions = ("DeclareLaunchArgument", "OpaqueFunction", "Shutdown")
     stubs = {
         "launch": module("launch", LaunchDescription=kinds["LaunchDescription"]),

@@ -38,7 +38,7 @@ def test_the_clock_starts_at_one_second_and_never_goes_back_over_resets(session)
         session.reset("stop_go", seed)
         stamps.append(session.clock_ns)
         assert session.frame_ns % 100_000_000 == 0
-    assert all(later > earlier for earlier, later in zip(stamps, stamps[1:], strict=False))
+    assert stamps == sorted(set(stamps))
 
 
 def test_the_world_stands_until_the_first_planned_command_while_frames_go_on(session) -> None:
@@ -101,7 +101,7 @@ def test_lockstep_moves_only_on_the_answer_to_its_last_frame(session) -> None:
     assert session.answer(command(session.frame_ns, from_plan=False)) is None
     assert session.answer(command(session.frame_ns - 100_000_000)) is None
     assert session.answer(command(session.frame_ns)).truth.step == 1
-    assert session.answer(command(session.frame_ns, from_plan=False)).truth.step == 2  # the gate may brake once under way
+    assert session.answer(command(session.frame_ns, from_plan=False)).truth.step == 2  # the gate may brake
     assert session.clock_ns == 1_200_000_000
 
 

@@ -86,7 +86,9 @@ class DynamicsNode(StackNode):
 
     def show_dream(self) -> None:
         now = time.monotonic()
-        if self.dream is None or now < self.dream_due or not self.dream.get_subscription_count():
+        if self.dream is None or self.latent is None or self.answer is None:
+            return
+        if now < self.dream_due or not self.dream.get_subscription_count():
             return
         self.dream_due = now + 1.0 / self.dream_hz
         camera, _ = self.engine.decode(self.latent)
@@ -106,7 +108,7 @@ class DynamicsNode(StackNode):
             return response
         self.latent, self.answer = None, None
         response.success, response.model_id = True, self.engine.config.model_id
-        response.message = f"model {response.model_id} filters from now on; perception_node and planner_node need it too."
+        response.message = f"model {response.model_id} filters now; perception_node and planner_node need it too."
         return response
 
 

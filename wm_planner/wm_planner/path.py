@@ -7,8 +7,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from wm_planner.safety.limits import Limits
 
+WHEELBASE_M = Limits().wheelbase_m
 
-def plan_path(steering_angle: ArrayLike, speed: ArrayLike, dt: float, wheelbase_m: float = Limits().wheelbase_m) -> NDArray[np.float64]:
+
+def plan_path(
+    steering_angle: ArrayLike, speed: ArrayLike, dt: float, wheelbase_m: float = WHEELBASE_M
+) -> NDArray[np.float64]:
     """Positions [H + 1, 2] in base_link, m, of a kinematic car that follows the plan.
 
     steering_angle [H] rad, left positive; speed [H] m/s, reached at the end of each step.

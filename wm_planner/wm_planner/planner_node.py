@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+
 from wm_dynamics.engines import ENGINES, load_engine
 from wm_msgs.msg import Belief, Observation, Plan
+from wm_planner.path import plan_path
+from wm_planner.planner import Planner, PlannerConfig, PlanResult
 from wm_ros.convert import floats, ndarray, path_msg, to_ns
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import BELIEF, OBSERVATION, PLAN, PLAN_PATH
 from wm_sim.observation import STEP_S
-
-from wm_planner.path import plan_path
-from wm_planner.planner import Planner, PlannerConfig, PlanResult
 
 
 class PlannerNode(StackNode):
@@ -52,7 +52,8 @@ class PlannerNode(StackNode):
             return
         if belief.model_id != self.engine.config.model_id:
             self.report_error(
-                f"dynamics runs model {belief.model_id}, planner {self.engine.config.model_id}: start both with the same model."
+                f"dynamics runs model {belief.model_id}, planner {self.engine.config.model_id}: "
+                "start both with the same model."
             )
             return
         self.answer = self.search(belief, ndarray(joined["observation"].state))

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import LaserScan
 from std_srvs.srv import SetBool
+
 from wm_msgs.msg import Belief, ControlCommand, Plan, SafetyState, VehicleStatus
+from wm_planner.safety.decide import Clock, Decision, GateState, Inputs, Limits, PlanInput, decide
+from wm_planner.safety.limits import load_limits
+from wm_planner.safety.reasons import Reason, State, describe
 from wm_ros.convert import ndarray, scan_array, to_ns, to_stamp
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import BELIEF, CONTROL, ODOM, PLAN, SAFETY, SCAN, STATUS
-
-from wm_planner.safety.decide import Clock, Decision, GateState, Inputs, Limits, PlanInput, decide
-from wm_planner.safety.limits import load_limits
-from wm_planner.safety.reasons import Reason, State, describe
 
 ADVICE = {
     Reason.SCAN_STALE: "is the simulator or lidar running?",
@@ -40,7 +41,10 @@ class SafetyGateNode(StackNode):
         self.rate_hz = self.declare("rate_hz", 50.0, "Decisions a second (realtime), Hz.", range=(5.0, 200.0))
         self.limits_file = self.declare("limits_file", "", "YAML file of limits; empty: the built-in ones.")
         self.surprise_max_nats = self.declare(
-            "surprise_max_nats", 0.0, "Surprise above which the model is out of its depth, nats; 0: do not watch.", range=(0.0, 1e6)
+            "surprise_max_nats",
+            0.0,
+            "Surprise beyond which the model is lost, nats; 0: do not watch.",
+            range=(0.0, 1e6),
         )
 
     def configure(self) -> None:
@@ -56,7 +60,7 @@ class SafetyGateNode(StackNode):
         self.joiner = StampJoiner("plan", "belief", "scan", "odom", "status")
         self.control, self.state = self.advertise(CONTROL), self.advertise(SAFETY)
         for topic, name in ((STATUS, "status"), (SCAN, "scan"), (ODOM, "odom"), (BELIEF, "belief"), (PLAN, "plan")):
-            self.subscribe(topic, lambda msg, name=name: self.on_message(name, msg))
+            self.subscribe(topic, partial(self.on_message, name))
         self.create_service(SetBool, "safety/engage", self.on_engage)
 
     def activate(self) -> None:
@@ -82,9 +86,10 @@ class SafetyGateNode(StackNode):
             self.on_moment(stamp_ns, moment)
 
     def hear(self, name: str, msg: Plan | Belief | LaserScan | Odometry | VehicleStatus) -> None:
-        """Put a message into `inputs`. A vehicle that is ready has not moved: what was before does not count any more."""
+        """Put a message into `inputs`. A vehicle that is ready has not moved: what was before counts no more."""
         if name == "plan":
-            plan = PlanInput(msg.seq, to_ns(msg.source_stamp), msg.dt, ndarray(msg.steering_angle), ndarray(msg.acceleration))
+            steering, acceleration = ndarray(msg.steering_angle), ndarray(msg.acceleration)
+            plan = PlanInput(msg.seq, to_ns(msg.source_stamp), msg.dt, steering, acceleration)
             self.inputs = replace(self.inputs, plan=plan)
         elif name == "belief":
             self.inputs = replace(self.inputs, surprise_nats=msg.surprise)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from rosgraph_msgs.msg import Clock
+
 from wm_msgs.msg import ControlCommand, DriveEvent, VehicleStatus
 from wm_msgs.srv import Reset
 from wm_ros.convert import camera_info_msg, image_msg, odom_msg, path_msg, scan_msg, to_ns, to_stamp, truth_msg
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import CAMERA, CAMERA_INFO, CLOCK, CONTROL, EVENTS, ODOM, ROUTE, SCAN, STATUS, TRUTH
-
 from wm_sim.action import to_physical
 from wm_sim.errors import SimError
 from wm_sim.observation import CAMERA_HFOV_RAD, SCAN_MAX_M
@@ -36,14 +36,27 @@ class SimNode(StackNode):
         super().__init__("sim_node")
         declare = self.declare
         self.scenario = declare("scenario", "lane_follow", "Scenario family.", choices=tuple(FAMILIES))
-        self.seed = declare("seed", 0, "Seed of the first episode; from 1,000,000 up for reporting.", range=(0, 2**32 - 1))
-        self.mode = declare("mode", "realtime", "What moves the world: the wall, or each command.", choices=("realtime", "lockstep"))
+        self.seed = declare("seed", 0, "Seed of the first episode.", range=(0, 2**32 - 1))
+        self.mode = declare(
+            "mode", "realtime", "What moves the world: the wall, or each command.", choices=("realtime", "lockstep")
+        )
         self.speed = declare("speed", 1.0, "Simulated seconds per wall second (realtime).", range=(0.05, 20.0))
-        self.length = declare("route_length_m", 0.0, "Length of the route, m; 0: the family's own.", range=(0.0, 5000.0))
+        self.length = declare(
+            "route_length_m", 0.0, "Length of the route, m; 0: the family's own.", range=(0.0, 5000.0)
+        )
         self.noise = declare("noise", True, "Draw light, colours, wear and vehicle parameters anew each episode.")
-        self.watchdog_s = declare("watchdog_s", 0.5, "Full braking after so long without a command, s.", range=(0.1, 5.0))
-        self.repeat_s = declare("repeat_s", 1.0, "Lockstep: send the frame again after so long unanswered, s (wall).", range=(0.1, 60.0))
-        self.when_done = declare("when_done", "wait", "After an episode: wait for sim/reset, or go on with the next seed.", choices=("wait", "again"))
+        self.watchdog_s = declare(
+            "watchdog_s", 0.5, "Full braking after so long without a command, s.", range=(0.1, 5.0)
+        )
+        self.repeat_s = declare(
+            "repeat_s", 1.0, "Lockstep: send the frame again after so long unanswered, s (wall).", range=(0.1, 60.0)
+        )
+        self.when_done = declare(
+            "when_done",
+            "wait",
+            "After an episode: wait for sim/reset, or take the next seed.",
+            choices=("wait", "again"),
+        )
 
     def configure(self) -> None:
         config = WorldConfig(noise=self.noise, route_length_m=self.length or None)
@@ -89,8 +102,9 @@ class SimNode(StackNode):
 
     def on_patience(self) -> None:
         """Lockstep: whoever joined late gets the frame that nobody answered."""
-        if self.session.stage is not Stage.DONE and time.monotonic() - self.sent_s > self.repeat_s:
-            self.publish(self.session.frame)
+        frame, waited_s = self.session.frame, time.monotonic() - self.sent_s
+        if frame is not None and self.session.stage is not Stage.DONE and waited_s > self.repeat_s:
+            self.publish(frame)
 
     def on_control(self, msg: ControlCommand) -> None:
         planned = msg.source == ControlCommand.SOURCE_PLAN
