@@ -1,4 +1,4 @@
-"""The car comes to a stand when a part of the chain is gone. Times are the simulator's, so a slow machine may run it."""
+"""The car comes to a stand when a part of the chain is gone. Times are the simulator's, a slow machine will do."""
 
 from __future__ import annotations
 
