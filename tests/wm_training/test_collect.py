@@ -58,14 +58,27 @@ def test_the_same_seed_collects_the_same_drives_however_they_are_shared_out(coll
     np.testing.assert_array_equal(first.camera, second.camera)
 
 
+def test_a_compressed_bag_is_smaller_and_reads_the_same(tmp_path: Path) -> None:
+    folders = {compress: tmp_path / f"compressed-{compress}" for compress in (False, True)}
+    reports = [
+        collect(CollectConfig(out=out, episodes=1, workers=1, progress=False, compress=compress))
+        for compress, out in folders.items()
+    ]
+    assert reports[1].bytes < 0.8 * reports[0].bytes
+    plain, compressed = (load_sequences(out) for out in folders.values())
+    np.testing.assert_array_equal(plain.camera, compressed.camera)
+    np.testing.assert_array_equal(plain.state, compressed.state)
+
+
 def test_collected_drives_show_crashes_recoveries_and_standing(tmp_path: Path) -> None:
     world = World(WorldConfig(camera=False, scan=False))
     explorer = Explorer(ExpertDriver(), ExplorationConfig())
     outcomes: Counter[str] = Counter()
-    standing = starts = braking = 0
+    frames_seen = standing = starts = braking = 0
     episodes = 120
     for seed in range(episodes):
         frames, actions = drive(world, explorer, Episode("stop_go", 70_000 + seed))
+        frames_seen += len(frames)
         last = frames[-1].truth
         outcomes["collided" if last.collided else "off_road" if last.off_road else "arrived"] += 1
         speed = np.array([frame.speed_mps for frame in frames])
@@ -73,9 +86,9 @@ def test_collected_drives_show_crashes_recoveries_and_standing(tmp_path: Path) -
         starts += int(((speed[1:] >= 0.1) & (speed[:-1] < 0.1)).sum())
         braking += int((actions[:, 1] <= -1.0).sum())
         assert np.isfinite(actions).all() and np.abs(actions).max() <= 1.0
-    assert 0.08 <= outcomes["collided"] / episodes <= 0.28
-    assert 0.03 <= outcomes["off_road"] / episodes <= 0.18
-    assert standing > 1000 and starts > episodes / 2 and braking > 300
+    assert outcomes["collided"] >= 0.08 * episodes and outcomes["off_road"] >= 0.03 * episodes
+    assert frames_seen >= 100 * episodes, "most drives end before they show anything"
+    assert standing > 600 and starts > episodes / 2 and braking > 300
 
 
 def test_a_calm_expert_arrives_in_every_family() -> None:

@@ -23,6 +23,7 @@ NEEDED = (*STAMPED, topics.ROUTE, topics.EVENTS)
 STEP_NS = round(obs.STEP_S * 1e9)
 JITTER_NS = 1_000_000
 ROUTE_DONE = 3
+MODE_TAUGHT = 3
 MIN_FRAMES = 2
 
 
@@ -53,6 +54,7 @@ def extract(bag: Path) -> dict[str, np.ndarray]:
         "scan": _ranges(column("scan", "ranges"), column("scan", "range_max")),
         "state": state,
         "action": action,
+        "taught": _next(column("status", "mode") == MODE_TAUGHT, starts),
         "reward": column("truth", "reward"),
         "collided": collided,
         "off_road": off_road,
@@ -156,6 +158,14 @@ def _states(
             route8 = tracker.ahead(x[i], y[i], yaw[i])
             state[i] = obs.state_vector(speed, acceleration, yaw_rate, steering, previous[i], limit, route8)
     return state
+
+
+def _next(flags: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """bool[T]: the flag of the next frame of the same episode; status reports a command one frame after its decision."""
+    out = np.zeros(len(flags), bool)
+    out[:-1] = flags[1:]
+    out[starts[1:] - 1] = False
+    return out
 
 
 def _route_done(messages: list[bytes], stamps: np.ndarray, starts: np.ndarray) -> np.ndarray:

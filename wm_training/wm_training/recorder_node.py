@@ -63,7 +63,8 @@ class RecorderNode(StackNode):
         """Finish the bag, once."""
         recording, self.recording = self.recording, None
         if recording is not None:
-            self.get_logger().info(recording.close())
+            summary, lost = recording.close(), recording.dropped
+            (self.get_logger().warn if lost else self.get_logger().info)(summary)
 
 
 def main(args: list[str] | None = None) -> None:

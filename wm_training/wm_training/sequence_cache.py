@@ -14,7 +14,7 @@ import numpy as np
 
 from wm_training.bag_frames import extract
 
-FORMAT = 1  # raise it when the meaning of a cached array changes
+FORMAT = 2  # raise it when the meaning of a cached array changes
 PREFIX = ".sequences-"
 CHUNK_BYTES = 1 << 22
 
@@ -69,6 +69,7 @@ def _load(folder: Path) -> BagSequences:
 def _save(folder: Path, found: BagSequences, *, is_only: bool) -> None:
     """Write under another name, then rename: a reader sees all of it or nothing."""
     partial = Path(tempfile.mkdtemp(prefix=f"{PREFIX}partial-", dir=folder.parent))
+    partial.chmod(folder.parent.stat().st_mode)  # who may read the bag may read its cache
     try:
         for name, array in found.arrays.items():
             np.save(partial / f"{name}.npy", array, allow_pickle=False)

@@ -26,6 +26,7 @@ class Sequences:
     scan: np.ndarray  # float32[T, 72], m
     state: np.ndarray  # float32[T, 15], wm_sim.observation.STATE_NAMES
     action: np.ndarray  # float32[T, 2], decided at frame t; zeros at the last frame of an episode
+    taught: np.ndarray  # bool[T], the action was chosen by a driver that sees more than the sensors
     reward: np.ndarray  # float32[T], earned by arriving at frame t
     collided: np.ndarray  # bool[T]
     off_road: np.ndarray  # bool[T]

@@ -25,7 +25,7 @@ STEP_NS = round(obs.STEP_S * 1e9)
 CLOCK_START_NS = 1_000_000_000  # the stack's clock begins at 1 s: zero means "no time yet" in ROS
 SOURCE_PLAN = 0
 EVENT_TYPES = {"collision": 1, "off_road": 2, "route_done": 3, "timeout": 4, "reset": 5, "fault": 6}
-MODE_READY, MODE_DRIVING = 0, 1
+MODE_READY, MODE_DRIVING, MODE_TAUGHT = 0, 1, 3
 
 
 class Serialised(NamedTuple):
@@ -43,16 +43,19 @@ class EpisodeEncoder:
         self.next_ns = CLOCK_START_NS
         self._seq: Counter[str] = Counter()
 
-    def encode(self, frames: Sequence[Frame], commands: np.ndarray, route: np.ndarray) -> Iterator[Serialised]:
+    def encode(
+        self, frames: Sequence[Frame], commands: np.ndarray, route: np.ndarray, taught: Sequence[bool] = ()
+    ) -> Iterator[Serialised]:
         """Messages of one episode, in the order in which the stack publishes them.
 
         commands: actions decided at each frame but the last, float32[T-1, 2]. route: float64[M, 2], map frame.
+        taught: which of the commands came from a driver that sees more than the sensors [T-1]; () for none.
         """
         stamps = self.next_ns + STEP_NS * np.arange(len(frames))  # int64[T]
         self.next_ns = int(stamps[-1]) + STEP_NS
         tables = {
             topics.CLOCK.name: _clock(stamps),
-            topics.STATUS.name: self._status(frames, stamps),
+            topics.STATUS.name: self._status(frames, stamps, taught),
             topics.ODOM.name: self._odom(frames, stamps),
             topics.SCAN.name: self._scan(frames, stamps),
             topics.CAMERA_INFO.name: _stamped(_camera_info(), stamps),
@@ -110,7 +113,7 @@ class EpisodeEncoder:
         table["twist.twist.angular.z"] = [frame.yaw_rate_radps for frame in frames]
         return table
 
-    def _status(self, frames: Sequence[Frame], stamps: np.ndarray) -> np.ndarray:
+    def _status(self, frames: Sequence[Frame], stamps: np.ndarray, taught: Sequence[bool]) -> np.ndarray:
         table = _stamped(layout_of_values(topics.STATUS.type, header={"frame_id": "base_link"}), stamps)
         table["speed"] = [frame.speed_mps for frame in frames]
         table["acceleration"] = [frame.acceleration_mps2 for frame in frames]
@@ -120,6 +123,8 @@ class EpisodeEncoder:
         steering, acceleration = actions.to_physical(np.stack([frame.commanded for frame in frames]))
         table["commanded_steering_angle"], table["commanded_acceleration"] = steering, acceleration
         table["mode"] = MODE_DRIVING
+        if len(taught):
+            table["mode"][1:][np.asarray(taught)] = MODE_TAUGHT
         table["mode"][0] = MODE_READY  # an episode's first frame waits for its first command
         return self._ours(topics.STATUS, table)
 
