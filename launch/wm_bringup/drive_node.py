@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path as FilePath
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -31,6 +32,7 @@ from wm_ros.topics import (
     SCAN,
     STATUS,
     TRUTH,
+    Topic,
 )
 
 OUTCOMES = {
@@ -40,6 +42,7 @@ OUTCOMES = {
     DriveEvent.TIMEOUT: "timeout",
 }
 SOURCES = {source.value: source.name.lower() for source in Source}
+QUEUE = 100  # messages a topic
 LOOK_S = 0.1  # how often the node looks where the drive stands
 SETTLE_S = 1.0  # at most so long for the last messages after the end
 
@@ -87,10 +90,10 @@ class DriveNode(StackNode):
             (SAFETY, self.on_safety),
             (DIAGNOSTICS, self.on_diagnostics),
         ):
-            self.subscribe(topic, callback)
+            self.subscribe(patient(topic), callback)
         # With the middleware's own time of publication, which does not depend on how busy this process is.
-        self.create_subscription(CAMERA.type, CAMERA.name, self.on_camera, CAMERA.reader_qos)
-        self.create_subscription(CONTROL.type, CONTROL.name, self.on_control, CONTROL.reader_qos)
+        for topic, timed in ((CAMERA, self.on_camera), (CONTROL, self.on_control)):
+            self.create_subscription(topic.type, topic.name, timed, patient(topic).reader_qos)
         self.engage_client = self.create_client(SetBool, "safety/engage")
 
     def activate(self) -> None:
@@ -229,6 +232,11 @@ class DriveNode(StackNode):
         self.look_timer.cancel()
         self.report_error(sentence)
         self.finish(1)
+
+
+def patient(topic: Topic) -> Topic:
+    """The topic with a longer queue: who only watches may lag behind, and must not miss anything."""
+    return replace(topic, spec=replace(topic.spec, qos=replace(topic.spec.qos, depth=QUEUE)))
 
 
 def main(args: list[str] | None = None) -> None:
