@@ -47,7 +47,7 @@ class LaneEngine:
 
     def __init__(self) -> None:
         self.config = SimpleNamespace(
-            horizon=12, chunk=64, belief_size=7, embedding_size=7, disagreement_p95=1.0, surprise_p999=10.0, model_id="0" * 12
+            horizon=12, chunk=64, belief_size=7, embedding_size=7, disagreement_p95=1.0, model_id="0" * 12
         )
         self.scored = 0
 
@@ -174,13 +174,14 @@ class Gate:
     now_ns: int = 1_000_000_000
     steady_ns: int = 5_000_000_000
     seq: int = 0
-    inputs: Inputs = field(default_factory=lambda: Inputs(engaged=True, scan=np.full(72, 60.0, np.float32), speed_mps=10.0))
+    inputs: Inputs = field(default_factory=lambda: Inputs(True, speed_mps=10.0, scan=np.full(72, 60.0, np.float32)))
 
     def plan(self, steering=0.0, acceleration=0.0, steps=12, stamp_ns=None) -> PlanInput:
         """The next plan, constant."""
         self.seq += 1
         stamp_ns = self.now_ns if stamp_ns is None else stamp_ns
-        return PlanInput(self.seq, stamp_ns, 0.1, np.full(steps, steering, np.float32), np.full(steps, acceleration, np.float32))
+        steered, driven = np.full(steps, steering, np.float32), np.full(steps, acceleration, np.float32)
+        return PlanInput(self.seq, stamp_ns, 0.1, steered, driven)
 
     def sense(self, **changed) -> None:
         """Fresh scan, odometry and status, with changes."""

@@ -11,6 +11,7 @@ from wm_planner.safety import Clock, Decision, GateState, Inputs, Limits, PlanIn
 from wm_planner.safety.limits import steering_bound
 
 NASTY = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-30, -1e-30, 1.0, -1.0, 20.0, -7.0, 1e30, -1e30, 1e300, 3.4e38)
+ELAPSED_NS = (20_000_000, 100_000_000, 0, 400_000_000, -(10**9), 10**12)
 LIMITS = Limits(surprise_max_nats=5.0)
 
 
@@ -86,7 +87,7 @@ def drive_through(seed: int, decisions: int) -> set[State]:
     now = steady = 10**9
     memory, seq, seen = GateState(), 0, set()
     for _ in range(decisions):
-        elapsed = int(rng.choice([20_000_000, 100_000_000, 0, 400_000_000, -(10**9), 10**12], p=[0.5, 0.42, 0.04, 0.02, 0.01, 0.01]))
+        elapsed = int(rng.choice(ELAPSED_NS, p=(0.5, 0.42, 0.04, 0.02, 0.01, 0.01)))
         now, steady, seq = now + elapsed, steady + abs(elapsed), seq + 1
         inputs = nasty_inputs(rng, now, seq)
         decision = decide(Clock(now, steady), inputs, LIMITS, memory)
@@ -127,7 +128,9 @@ number = st.floats(width=32, allow_nan=True, allow_infinity=True)
     dt=st.floats(),
     ages_ns=st.lists(st.integers(-(2**40), 2**40), min_size=4, max_size=4),
 )
-def test_no_single_input_makes_an_active_gate_leave_its_limits(steering, acceleration, speed, yaw_rate, scan, dt, ages_ns):
+def test_no_single_input_makes_an_active_gate_leave_its_limits(
+    steering, acceleration, speed, yaw_rate, scan, dt, ages_ns
+):
     now = 10**12
     good = PlanInput(1, now, 0.1, np.full(12, 0.01, np.float32), np.full(12, 1.0, np.float32))
     clear = np.full(72, 60.0, np.float32)
@@ -137,9 +140,8 @@ def test_no_single_input_makes_an_active_gate_leave_its_limits(steering, acceler
     now += 100_000_000
     arrays = (np.array(steering, np.float32), np.array(acceleration, np.float32))
     plan_stamp, status, odom, scanned = (now - age for age in ages_ns)
-    inputs = Inputs(
-        True, PlanInput(2, plan_stamp, dt, *arrays), speed, yaw_rate, 0.0, status, odom, np.array(scan, np.float32), scanned
-    )
+    plan = PlanInput(2, plan_stamp, dt, *arrays)
+    inputs = Inputs(True, plan, speed, yaw_rate, 0.0, status, odom, np.array(scan, np.float32), scanned)
     decision = decide(Clock(now, now), inputs, LIMITS, memory)
     check(decision, memory, inputs, 0.1)
 

@@ -70,7 +70,7 @@ def test_it_chooses_the_better_of_two_ways_round_an_obstacle_and_never_the_middl
     def crash(actions):
         return np.where(np.abs(actions[:, 4:8, 0].mean(axis=1)) < 0.3, 5.0, 0.0)
 
-    goal = np.zeros((HORIZON, 2)) + [0.1, 0.0]  # through the obstacle, a little to the left
+    goal = np.tile((0.1, 0.0), (HORIZON, 1))  # through the obstacle, a little to the left
     for seed in range(5):
         solution = solver(seed).solve(Problem(Towards(goal, crash), bounds(), NONE))
         assert solution.feasible

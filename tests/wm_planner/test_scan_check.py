@@ -115,7 +115,8 @@ def test_standing_nose_to_tail_it_does_not_let_the_car_push(fresh_gate, scan_of,
 
 
 def test_a_car_dead_ahead_at_40_m_is_seen_though_it_fills_no_sector(scan_of, box):
-    assert nearest_gap(scan_of([box(40.0 + 1.3, 0.0)]), 0.0, 0.0, Limits()) == pytest.approx(40.0 + 1.3 - BUMPER_M, abs=0.5)
+    gap = nearest_gap(scan_of([box(40.0 + 1.3, 0.0)]), 0.0, 0.0, Limits())
+    assert gap == pytest.approx(40.0 + 1.3 - BUMPER_M, abs=0.5)
 
 
 def test_a_free_scan_has_an_infinite_gap(scan_of):

@@ -73,7 +73,7 @@ class Limits:
                 raise PlannerError(f"limit {item.name}: {value!r} is not a number; give {item.metadata['unit']}.")
             if not (math.isfinite(value) and low <= value <= high):
                 raise PlannerError(
-                    f"limit {item.name}: {value} is outside {low}..{high} {item.metadata['unit']}; choose a value inside."
+                    f"limit {item.name}: {value} is outside {low}..{high} {item.metadata['unit']}; change it."
                 )
         if self.plan_late_s > self.plan_timeout_s:
             raise PlannerError(
@@ -122,7 +122,7 @@ def steering_range(speed_mps: float, yaw_rate_radps: float, before_rad: float, l
     """Least and largest steering angle in rad that keep the car within the lateral acceleration limit.
 
     What the car does now, v times its yaw rate under the command `before_rad`, tells how far this car differs from the
-    nominal one (wheelbase, steering gain and bias, understeer, banking); the nominal bound is moved by that, within reason.
+    nominal one (wheelbase, steering gain and bias, understeer, banking); the nominal bound is moved by that.
     """
     nominal = steering_bound(speed_mps, limits)
     if speed_mps < _MEASURABLE_MPS:

@@ -32,7 +32,8 @@ def shape(
         before, credit_s = memory.command.steering_angle_rad, memory.steering_credit_s
     else:
         measured = measured_steering_rad if math.isfinite(measured_steering_rad) else 0.0
-        before, credit_s = min(max(measured, -limits.steering_max_rad), limits.steering_max_rad), limits.steering_burst_s
+        before = min(max(measured, -limits.steering_max_rad), limits.steering_max_rad)
+        credit_s = limits.steering_burst_s
     credit_s = min(credit_s + elapsed_s, limits.steering_burst_s)
     rate = steering_rate_bound(speed, before, limits)
     low, high = steering_range(speed, memory.yaw_rate_radps, before, limits)

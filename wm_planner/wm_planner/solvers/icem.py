@@ -28,17 +28,16 @@ class ICemConfig:
     momentum: float = 0.1  # part of the old mean and std kept
     temperature: float = 0.5  # MPPI weights over the elites, in units of their spread; inf: plain mean
     keep: float = 0.3  # part of the elites kept to the next iteration and the next plan
-    levels: tuple[float, ...] = (-1.0, -0.4, 0.0, 0.4)  # constant accelerations tried on the mean steering; -1 is a must
+    levels: tuple[float, ...] = (-1.0, -0.4, 0.0, 0.4)  # constant accelerations tried on the mean steering
 
     def __post_init__(self) -> None:
         if any(count <= 0 or count % self.chunk for count in self.candidates) or not self.candidates:
-            raise PlannerError(
-                f"solver candidates {self.candidates}: each has to be a multiple of the chunk {self.chunk}; change them."
-            )
+            raise PlannerError(f"solver candidates {self.candidates}: make each a multiple of the chunk, {self.chunk}.")
         if not 2 <= self.knots <= self.horizon:
             raise PlannerError(f"solver knots {self.knots}: choose 2 to the horizon, {self.horizon}.")
-        if not 2 <= self.elites <= min(self.candidates):
-            raise PlannerError(f"solver elites {self.elites}: choose 2 to the fewest candidates, {min(self.candidates)}.")
+        most = min(self.candidates)
+        if not 2 <= self.elites <= most:
+            raise PlannerError(f"solver elites {self.elites}: choose 2 to the fewest candidates, {most}.")
         if -1.0 not in self.levels:
             raise PlannerError(f"solver levels {self.levels}: full braking (-1) has to be among them; add it.")
 
@@ -131,9 +130,9 @@ class ICem:
         centre = np.tensordot(weights, elites, axes=1)  # [H, 2]
         variance = np.tensordot(weights, np.square(elites - centre), axes=1)
         old = np.float32(self.config.momentum)
-        mean = old * mean + (1 - old) * centre
-        std = old * std + (1 - old) * np.sqrt(variance)
-        return mean, np.maximum(std, np.float32(self.config.std_min) * initial)
+        new_mean: Array = (old * mean + (1 - old) * centre).astype(np.float32)
+        new_std: Array = (old * std + (1 - old) * np.sqrt(variance)).astype(np.float32)
+        return new_mean, np.maximum(new_std, np.float32(self.config.std_min) * initial)
 
 
 class _Pool:
