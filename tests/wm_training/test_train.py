@@ -14,7 +14,7 @@ from wm_training.batches import RISK_STEPS, BatchSource, collision_risk, happens
 from wm_training.checkpoint import CHECKPOINT_FILE
 from wm_training.errors import TrainingError
 from wm_training.export import split_episodes
-from wm_training.losses import LossConfig, filter_sequence, lambda_returns, world_model_loss
+from wm_training.losses import LossConfig, filter_sequence, free_of_teaching, lambda_returns, world_model_loss
 from wm_training.sequences import Sequences
 from wm_training.train import TrainConfig, learning_rate_share, train
 
@@ -39,7 +39,8 @@ def sequences() -> Sequences:
     return Sequences(
         camera=rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8),
         scan=rng.uniform(1, 60, (frames, 72)).astype(np.float32),
-        state=numbers(15), action=action, reward=numbers(), collided=collided, off_road=off_road,
+        state=numbers(15), action=action, taught=np.zeros(frames, bool), reward=numbers(),
+        collided=collided, off_road=off_road,
         done=collided | off_road, lateral_error=numbers(), heading_error=numbers(), curvature=numbers(),
         gap_ahead=np.full(frames, 60, np.float32), closing_speed=np.zeros(frames, np.float32),
         lane_width=np.full(frames, 3.5, np.float32), episode_start=episode_start, digest="made up",
@@ -209,3 +210,21 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert shares[0] == pytest.approx(0.01)
     assert max(shares) == pytest.approx(1.0, abs=1e-3)
     assert shares[-1] == pytest.approx(0.05, abs=1e-3)
+
+
+def test_imagination_learns_only_from_actions_that_no_expert_had_a_say_in() -> None:
+    taught = torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0, 0.0]])
+    free = free_of_teaching(taught, horizon=3)
+    assert free[0].tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 0], [1, 0, 0]]
+
+
+def test_a_taught_action_changes_no_gradient_of_the_priors(sequences: Sequences) -> None:
+    model = WorldModel(SMALL)
+    batch = BatchSource(sequences, np.arange(4), 20, seed=0).draw(0, 4)
+    everything_taught = replace(batch, taught=torch.ones_like(batch.taught))
+    loss, _ = world_model_loss(model, everything_taught, LossConfig())
+    loss.backward()
+    assert model.rssm.prior_hidden.weight.grad.abs().max() == 0.0
+    model.zero_grad()
+    world_model_loss(model, batch, LossConfig())[0].backward()
+    assert model.rssm.prior_hidden.weight.grad.abs().max() > 0.0

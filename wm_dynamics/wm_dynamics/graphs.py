@@ -48,6 +48,8 @@ class ObserveGraph(nn.Module):
 class ScoreGraph(nn.Module):
     """belief [L], actions [N, H, 2] -> return, collision, off_road, disagreement, each [N]."""
 
+    discount: Tensor
+
     def __init__(self, model: WorldModel) -> None:
         super().__init__()
         self.rssm, self.heads = model.rssm, model.heads

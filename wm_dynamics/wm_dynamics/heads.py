@@ -38,8 +38,8 @@ class Heads(nn.Module):
 
     def forward(self, belief: Tensor) -> Readout:
         out = self.out(self.trunk(belief))
-        scalars = out[..., : self.SCALARS].unbind(dim=-1)
-        return Readout(*scalars, labels=out[..., self.SCALARS :])
+        reward, value, alive, collision, off_road = out[..., : self.SCALARS].unbind(dim=-1)
+        return Readout(reward, value, alive, collision, off_road, out[..., self.SCALARS :])
 
 
 class Policy(nn.Module):

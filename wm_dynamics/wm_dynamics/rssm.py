@@ -58,7 +58,9 @@ class Rssm(nn.Module):
     def __init__(self, config: RssmConfig) -> None:
         super().__init__()
         self.config = config
-        self.mix = nn.Sequential(nn.Linear(config.stoch + ACTION_FEATURES, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU())
+        self.mix = nn.Sequential(
+            nn.Linear(config.stoch + ACTION_FEATURES, config.hidden), nn.LayerNorm(config.hidden), nn.SiLU()
+        )
         self.cell = GruCell(config.hidden, config.deter)
         self.posterior_net = nn.Sequential(
             nn.Linear(config.deter + config.embedding, 2 * config.hidden),

@@ -161,7 +161,7 @@ def _states(
 
 
 def _next(flags: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """bool[T]: the flag of the next frame of the same episode; status reports a command one frame after its decision."""
+    """bool[T]: the flag of the episode's next frame; status reports a command one frame after its decision."""
     out = np.zeros(len(flags), bool)
     out[:-1] = flags[1:]
     out[starts[1:] - 1] = False

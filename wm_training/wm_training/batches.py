@@ -32,6 +32,7 @@ class Batch:
     collision_risk: Tensor  # [B, T]
     off_road_risk: Tensor  # [B, T]
     labels: Tensor  # [B, T, 5] in the units of LABEL_NAMES
+    taught: Tensor  # [B, T] 1 where the action was chosen by a driver that sees more than the sensors
     valid: Tensor  # [B, T]
 
     def select_times(self, windows: list[slice]) -> Batch:
@@ -86,6 +87,7 @@ class BatchSource:
             scan=_floats(sequences.scan, index),
             state=_floats(sequences.state, index),
             action=_floats(sequences.action, index),
+            taught=_floats(sequences.taught, index),
             reward=_floats(sequences.reward, index),
             alive=_floats(self._alive, index),
             collision_risk=_floats(self._collision_risk, index),

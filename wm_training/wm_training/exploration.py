@@ -8,7 +8,7 @@ expert drives.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +18,7 @@ from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
 from wm_sim.observation import STEP_S
 
 if TYPE_CHECKING:
+    from wm_sim.drivers.expert import ExpertConfig
     from wm_sim.world import Frame, World
 
 WHEELBASE_M = 2.75  # of an average car: scales steering noise to lateral acceleration
@@ -46,7 +47,6 @@ class Manoeuvre(Enum):
     IGNORE_LEAD = "ignore_lead"
     LATE_BRAKE = "late_brake"  # ignores the lead until only hard braking helps
     OVERSPEED = "overspeed"
-    OFF_CENTRE = "off_centre"  # keeps to one side of the lane
     DRIFT = "drift"  # a small steering error that goes on
 
 
@@ -69,32 +69,58 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Away:
+    """Turns of driving without looking: interventions, from which causes can be told."""
+
+    away_s: tuple[float, float] = (0.8, 2.0)
+    careless_s: tuple[float, float] = (1.0, 2.5)  # long enough to crash
+    looking_s: tuple[float, float] = (0.8, 2.0)
+    turn_back: float = 0.7  # of the way to the lane's edge: about to be there, the careful look again
+    turn_back_s: float = 0.9  # how far ahead that is judged
+    noise: tuple[Smooth, ...] = (Smooth(0.4, 0.1, 0.5), Smooth(0.7, 0.25, 0.5), Smooth(1.2, 0.5, 0.4))
+    any_pedal: float = 0.4  # of the turns that begin at a pedal drawn at random
+    full_brake: float = 0.08  # of the turns that brake fully
+
+
+STYLE = {  # of ExpertConfig
+    "headway_s": (0.7, 2.2),
+    "standstill_m": (2.5, 6.0),
+    "speed_share": (0.7, 1.05),
+    "accel_mps2": (1.0, 2.6),
+    "brake_mps2": (2.0, 3.5),
+    "preview_s": (0.8, 1.2),
+    "preview_min_m": (5.5, 8.0),  # a shorter look ahead swings from side to side once the car is far off the centre
+}
+
+
+@dataclass(frozen=True)
 class ExplorationConfig:
     """Shares of the moods, and what happens in them."""
 
     share: dict[Mood, float] = field(
-        default_factory=lambda: {Mood.CLEAN: 0.06, Mood.NOISY: 0.46, Mood.BURSTS: 0.28, Mood.CARELESS: 0.20}
+        default_factory=lambda: {Mood.CLEAN: 0.05, Mood.NOISY: 0.55, Mood.BURSTS: 0.22, Mood.CARELESS: 0.18}
     )
-    noise: tuple[Smooth, ...] = (Smooth(0.5, 0.15, 0.4), Smooth(1.0, 0.3, 0.4), Smooth(1.6, 0.5, 0.5))
-    steer_cap: float = 0.4  # most steering noise near standstill, sigma, action units
-    rate_hz: dict[Mood, float] = field(
-        default_factory=lambda: {Mood.NOISY: 0.6, Mood.BURSTS: 0.5, Mood.CARELESS: 0.2}
-    )
+    noise: tuple[Smooth, ...] = (Smooth(0.2, 0.06, 0.4), Smooth(0.4, 0.12, 0.4), Smooth(0.7, 0.25, 0.5))
+    steer_cap: float = 0.15  # most steering noise near standstill, sigma, action units
+    rate_hz: dict[Mood, float] = field(default_factory=lambda: {Mood.NOISY: 0.1, Mood.BURSTS: 0.3, Mood.CARELESS: 0.2})
+    away: Away = field(default_factory=Away)
+    wander_share: float = 0.3  # of the way to the lane's edge: how far from the centre drivers but the clean one steer
+    wander_s: tuple[float, float] = (0.6, 2.2)  # how long they keep to a place in the lane
+    style: dict[str, tuple[float, float]] = field(default_factory=lambda: dict(STYLE))  # ranges, one draw an episode
     plans: dict[Mood, dict[Manoeuvre, Plan]] = field(default_factory=lambda: {m: dict(p) for m, p in PLANS.items()})
 
 
 PLANS: dict[Mood, dict[Manoeuvre, Plan]] = {
     Mood.CLEAN: {},
     Mood.NOISY: {
-        Manoeuvre.OFF_CENTRE: Plan(6.0, (0.6, 2.5), (0.15, 0.6)),
         Manoeuvre.FULL_BRAKE: Plan(1.0, (0.3, 2.0)),
+        Manoeuvre.STEER_OFFSET: Plan(2.0, (0.3, 0.9), (0.4, 2.0)),
         Manoeuvre.HOLD_PEDAL: Plan(3.0, (0.3, 2.0), (-0.8, 1.0)),
     },
     Mood.BURSTS: {
         Manoeuvre.FULL_BRAKE: Plan(2.0, (0.3, 3.0)),
         Manoeuvre.HOLD_PEDAL: Plan(2.0, (0.3, 2.0), (-0.8, 1.0)),
         Manoeuvre.FULL_THROTTLE: Plan(1.0, (0.4, 1.6)),
-        Manoeuvre.OFF_CENTRE: Plan(2.0, (0.6, 2.5), (0.15, 0.6)),
         Manoeuvre.STEER_OFFSET: Plan(4.0, (0.3, 0.9), (0.4, 2.5)),
         Manoeuvre.STEER_STEP: Plan(1.0, (0.2, 0.6), (0.1, 1.0)),
         Manoeuvre.FREEZE: Plan(1.0, (0.3, 1.2)),
@@ -115,6 +141,8 @@ PLANS: dict[Mood, dict[Manoeuvre, Plan]] = {
 class Expert(Protocol):
     """What is disturbed: wm_sim's expert driver."""
 
+    config: ExpertConfig
+
     def reset(self, world: World) -> None:
         """Begin an episode."""
 
@@ -132,6 +160,7 @@ class Explorer:
         self.expert = expert
         self.config = config
         self.mood = Mood.CLEAN
+        self._nominal = expert.config
 
     def reset(self, world: World, rng: np.random.Generator) -> None:
         """Begin an episode: draw its mood."""
@@ -144,21 +173,72 @@ class Explorer:
         self._last = np.zeros(2, np.float32)
         self._manoeuvre: Manoeuvre | None = None
         self._left_s = self._strength = self._sign = 0.0
+        self._wander_left_s = self._wander = 0.0
+        self.taught: list[bool] = []  # of the actions so far: chosen with the expert's knowledge
+        self._is_away, self._turn_left_s = True, 0.0
+        self._held = self._lately = self._away_unit = np.zeros(2)
+        self._away_noise = self.config.away.noise[0]
+        if self.mood is not Mood.CLEAN:
+            styles = {name: rng.uniform(*bounds) for name, bounds in self.config.style.items()}
+            self.expert.config = replace(self._nominal, **styles)
+        else:
+            self.expert.config = self._nominal
 
     def act(self, frame: Frame) -> np.ndarray:
-        """Action for a frame, float32[2] in [-1, 1]."""
+        """Action for a frame, float32[2] in [-1, 1]; `taught` then tells whether the expert had a say in it."""
         action = np.array(self.expert.act(frame), dtype=np.float32)
         if self.mood in (Mood.NOISY, Mood.CARELESS):
             self._add_noise(frame, action)
         if self.mood is not Mood.CLEAN:
+            self._weave(frame, action)
             self._choose(frame)
         if self._manoeuvre is not None:
             self._apply(self._manoeuvre, frame, action)
             self._left_s -= STEP_S
             if self._left_s <= 0.0:
                 self._manoeuvre = None
+        looks_away = self.mood is not Mood.CLEAN and self._look_away(frame, action)
+        self.taught.append(not looks_away)
         self._last = np.clip(action, -1.0, 1.0)
+        self._lately = 0.7 * self._lately + 0.3 * self._last
         return self._last
+
+    def _look_away(self, frame: Frame, action: np.ndarray) -> bool:
+        """For a second or two, by turns, go on from the last action under noise alone; changes the action in place.
+
+        These actions owe nothing to what only the expert sees, so what follows them is their effect.
+        """
+        away = self.config.away
+        self._turn_left_s -= STEP_S
+        truth = frame.truth
+        soon_m = truth.lateral_error_m + away.turn_back_s * frame.speed_mps * math.sin(truth.heading_error_rad)
+        straying = abs(soon_m) > away.turn_back * 0.5 * truth.lane_width_m
+        if self._is_away and straying and self.mood is not Mood.CARELESS:
+            self._turn_left_s = 0.0
+        if self._turn_left_s <= 0.0:
+            self._is_away = not self._is_away
+            span = away.careless_s if self.mood is Mood.CARELESS else away.away_s
+            self._turn_left_s = self._rng.uniform(*(span if self._is_away else away.looking_s))
+            self._begin_away(frame)
+        if not self._is_away:
+            return False
+        smooth = self._away_noise
+        keep = math.exp(-STEP_S / smooth.tau_s)
+        self._away_unit = keep * self._away_unit + math.sqrt(1.0 - keep * keep) * self._rng.standard_normal(2)
+        steer_sigma = min(_steer_for(smooth.lateral_mps2, frame.speed_mps), self.config.steer_cap)
+        action[:] = self._held + self._away_unit * np.array([steer_sigma, smooth.accel])
+        return True
+
+    def _begin_away(self, frame: Frame) -> None:
+        away, rng = self.config.away, self._rng
+        self._held = self._lately.copy()
+        self._away_unit = np.zeros(2)
+        self._away_noise = away.noise[rng.integers(len(away.noise))]
+        pedal = rng.random()
+        if pedal < away.full_brake:
+            self._held[1] = -1.0
+        elif pedal < away.full_brake + away.any_pedal:
+            self._held[1] = rng.uniform(-1.0, 1.0)
 
     def _add_noise(self, frame: Frame, action: np.ndarray) -> None:
         smooth = self._smooth if self.mood is Mood.NOISY else self.config.noise[0]
@@ -166,6 +246,19 @@ class Explorer:
         self._unit = keep * self._unit + math.sqrt(1.0 - keep * keep) * self._rng.standard_normal(2)
         action[0] += self._unit[0] * min(_steer_for(smooth.lateral_mps2, frame.speed_mps), self.config.steer_cap)
         action[1] += self._unit[1] * smooth.accel
+
+    def _weave(self, frame: Frame, action: np.ndarray) -> None:
+        """Steer for a place in the lane that is drawn anew every second or two.
+
+        An expert that always steers for the centre gives away, by its steering, where the centre is; a model would
+        then read actions as news of the road instead of as causes of motion.
+        """
+        self._wander_left_s -= STEP_S
+        if self._wander_left_s <= 0.0:
+            self._wander_left_s = self._rng.uniform(*self.config.wander_s)
+            self._wander = self._rng.uniform(-1.0, 1.0) * self.config.wander_share
+        target_m = self._wander * 0.5 * frame.truth.lane_width_m
+        action[0] += (self.expert.steering(frame, target_m) - self.expert.steering(frame)) / STEER_MAX_RAD
 
     def _choose(self, frame: Frame) -> None:
         """Perhaps begin a manoeuvre."""
@@ -193,9 +286,6 @@ class Explorer:
             action[1] = self._strength
         elif manoeuvre in (Manoeuvre.STEER_OFFSET, Manoeuvre.DRIFT):  # strength: m/s^2 across
             action[0] += self._sign * _steer_for(self._strength, frame.speed_mps)
-        elif manoeuvre is Manoeuvre.OFF_CENTRE:  # strength: share of the way to the lane's edge
-            target_m = self._sign * self._strength * 0.5 * frame.truth.lane_width_m
-            action[0] += (self.expert.steering(frame, target_m) - self.expert.steering(frame)) / STEER_MAX_RAD
         elif manoeuvre is Manoeuvre.STEER_STEP:  # strength: action units
             action[0] = self._sign * self._strength
         elif manoeuvre is Manoeuvre.FREEZE:

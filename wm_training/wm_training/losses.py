@@ -7,7 +7,7 @@ for what it was trained on. Shapes: B windows of T frames, S imagined starts, H 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -55,8 +55,10 @@ def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tup
     mean_prior = priors.mean(dim=0)
     dyn = torch.stack([categorical_kl(posteriors.detach(), head) for head in priors]).mean(dim=0)
     rep = categorical_kl(posteriors, mean_prior.detach())
-    terms["kl_dyn"] = config.kl_dyn * _mean(dyn, valid)
-    terms["kl_rep"] = config.kl_rep * _mean(rep.clamp(min=config.free_nats), valid)
+    # What an expert's action gives away about the road is no part of the dynamics: see `free_of_teaching`.
+    caused = valid[:, 1:] * (1.0 - batch.taught[:, :-1])
+    terms["kl_dyn"] = config.kl_dyn * _mean(dyn[:, 1:], caused)
+    terms["kl_rep"] = config.kl_rep * _mean(rep[:, 1:].clamp(min=config.free_nats), caused)
 
     terms["camera"] = config.camera * _camera_error(model, beliefs, batch)
     terms["sensors"] = config.sensors * _sensor_error(model, beliefs, batch)
@@ -132,6 +134,7 @@ def _imagine(
     Returns beliefs [S*B, H, L], (batch and returns at the imagined times), validity [S*B, H], overshooting KL [].
     """
     horizon = model.config.horizon
+    free = free_of_teaching(batch.taught, horizon)  # [B, T, H]
     starts = list(range(config.first_start, batch.scan.shape[1] - horizon, config.start_stride))
     belief = torch.cat([beliefs[:, start] for start in starts])
     action = torch.cat([batch.action[:, start : start + horizon] for start in starts])
@@ -144,6 +147,7 @@ def _imagine(
         priors.append(heads)
     windows = [slice(start + 1, start + 1 + horizon) for start in starts]
     future = batch.select_times(windows)
+    future = replace(future, valid=future.valid * torch.cat([free[:, start] for start in starts]))
     target = torch.cat([posteriors[:, window] for window in windows]).detach()  # [S*B, H, G, C]
     kl = torch.stack([categorical_kl(target, head) for head in torch.stack(priors, dim=2)]).mean(dim=0)
     return (
@@ -152,6 +156,18 @@ def _imagine(
         future.valid,
         _mean(kl, future.valid),
     )
+
+
+def free_of_teaching(taught: Tensor, horizon: int) -> Tensor:
+    """[B, T, H]: 1 where none of the actions from frame t up to the one that leads to step k was taught. taught [B, T].
+
+    An expert that steers left because it sees the lane go left teaches a model that steering left moves the lane.
+    Imagination therefore learns from actions that were drawn blindly, or by drivers that see no more than the model
+    (Ortega et al. 2021, "Shaking the foundations", section 3: actions are interventions, not evidence).
+    """
+    padded = torch.cat((taught, torch.ones_like(taught[:, :horizon])), dim=1)
+    steps = torch.stack([padded[:, k : k + taught.shape[1]] for k in range(horizon)], dim=-1)
+    return (1.0 - steps).cumprod(dim=-1)
 
 
 def _readout_terms(

@@ -13,7 +13,7 @@ from wm_dynamics.rssm import categorical_kl
 from wm_dynamics.world_model import WorldModel
 from wm_perception.normalise import camera_to_unit
 from wm_training.batches import Batch, BatchSource
-from wm_training.losses import filter_sequence
+from wm_training.losses import filter_sequence, free_of_teaching
 from wm_training.sequences import Sequences
 
 FILTERED = 10  # frames that are seen before imagination starts
@@ -67,7 +67,7 @@ def _measure_batch(model: WorldModel, batch: Batch) -> dict[str, np.ndarray]:
         spreads.append(spread)
     read = model.heads(torch.stack(states, 1))  # [B, H, ...]
     window = slice(FILTERED, FILTERED + horizon)
-    valid = batch.valid[:, window]
+    valid = batch.valid[:, window] * free_of_teaching(batch.taught, horizon)[:, FILTERED - 1]
     scale = batch.labels.new_tensor(LABEL_SCALE)
     missing = torch.where(valid > 0, 0.0, torch.nan)[..., None]
     label_error = (read.labels * scale - batch.labels[:, window]).abs() + missing
