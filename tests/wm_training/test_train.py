@@ -39,7 +39,7 @@ def sequences() -> Sequences:
     return Sequences(
         camera=rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8),
         scan=rng.uniform(1, 60, (frames, 72)).astype(np.float32),
-        state=numbers(15), action=action, taught=np.zeros(frames, bool), reward=numbers(),
+        state=0.05 * numbers(15), action=action, taught=np.zeros(frames, bool), reward=numbers(),
         collided=collided, off_road=off_road,
         done=collided | off_road, lateral_error=numbers(), heading_error=numbers(), curvature=numbers(),
         gap_ahead=np.full(frames, 60, np.float32), closing_speed=np.zeros(frames, np.float32),
