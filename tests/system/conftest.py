@@ -11,9 +11,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import rclpy
+import yaml
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import SetBool
+
+from wm_bringup.domain import is_free
+from wm_bringup.drive import command_line, environment
+from wm_bringup.paths import stack_parameters
+from wm_bringup.topology import Setup, parameter_file, topology
+from wm_msgs.msg import Belief, ControlCommand, Plan, VehicleStatus
+from wm_ros.topics import BELIEF, CONTROL, PLAN, STATUS
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = Path(os.environ.get("WM_TEST_MODEL", ROOT / "models/default"))
@@ -72,8 +84,6 @@ def model() -> Path:
 
 
 def _free_domain() -> int:
-    from wm_bringup.domain import is_free
-
     return next(number for number in _domains if is_free(number))
 
 
@@ -126,3 +136,84 @@ def driving_stack(start_drive, tmp_path) -> Drive:
 @pytest.fixture
 def interrupt() -> Callable[[Drive], None]:
     return lambda drive: drive.process.send_signal(signal.SIGINT)
+
+
+class LooseStack:
+    """The five driving nodes without a manager: what dies stays dead, and the rest goes on."""
+
+    def __init__(self, model: Path, folder: Path, domain: int) -> None:
+        processes = topology(Setup(scenario="lane_follow", seed=3, model=str(model)))
+        chosen = folder / "parameters.yaml"
+        content = parameter_file(processes)
+        content["/**/sim_node"]["ros__parameters"]["when_done"] = "again"  # the world goes on whatever the model does
+        chosen.write_text(yaml.safe_dump(content))
+        files, env = [stack_parameters(), chosen], environment(domain)
+        self.nodes = {process.name: subprocess.Popen(command_line(process, files), env=env) for process in processes}
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.observer = rclpy.create_node("observer", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.observer)
+        self.statuses: list[VehicleStatus] = []
+        self.commands: list[ControlCommand] = []
+        self.plans: list[Plan] = []
+        self.beliefs: list[Belief] = []
+        heard = ((STATUS, self.statuses), (CONTROL, self.commands), (PLAN, self.plans), (BELIEF, self.beliefs))
+        for topic, kept in heard:
+            self.observer.create_subscription(topic.type, topic.name, kept.append, topic.reader_qos)
+
+    def until(self, done: Callable[[], object], what: str) -> None:
+        limit = time.monotonic() + PATIENCE_S
+        while not done():
+            assert time.monotonic() < limit, f"waited in vain until {what}"
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """The answer of a service."""
+        client = self.observer.create_client(kind, name)
+        self.until(client.service_is_ready, f"{name} is there")
+        asked = client.call_async(request)
+        self.until(asked.done, f"{name} answers")
+        return asked.result()
+
+    def engage(self) -> None:
+        while not self.call(SetBool, "safety/engage", SetBool.Request(data=True)).success:
+            time.sleep(0.1)
+
+    def under_way(self, frames: int = 8) -> None:
+        """Engage and drive for some frames."""
+        self.engage()
+
+        def driving() -> bool:
+            moving = sum(status.mode == VehicleStatus.MODE_DRIVING for status in self.statuses)
+            return moving >= frames and self.commands[-1].source == ControlCommand.SOURCE_PLAN
+
+        self.until(driving, "the car drives")
+
+    def kill(self, name: str) -> None:
+        self.nodes[name].send_signal(signal.SIGKILL)
+        self.nodes[name].wait()
+
+    def end(self) -> None:
+        for process in self.nodes.values():
+            process.terminate()
+        for process in self.nodes.values():
+            try:
+                process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self.executor.shutdown()
+        self.observer.destroy_node()
+        self.context.try_shutdown()
+
+    def stands(self) -> bool:
+        return bool(self.statuses) and self.statuses[-1].speed < 0.1
+
+
+@pytest.fixture
+def loose_stack(model: Path, free_domain, tmp_path: Path, monkeypatch) -> Iterator[LooseStack]:
+    domain = free_domain()
+    monkeypatch.setenv("WM_TEST_STACK", str(domain))
+    stack = LooseStack(model, tmp_path, domain)
+    yield stack
+    stack.end()

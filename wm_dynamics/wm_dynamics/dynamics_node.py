@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import Image
 
 from wm_dynamics.engines import ENGINES, load_engine
@@ -40,6 +41,11 @@ class DynamicsNode(StackNode):
         self.subscribe(STATUS, self.on_status)
         self.subscribe(OBSERVATION, self.on_observation)
         self.create_service(LoadModel, "dynamics/load_model", self.on_load_model)
+        apart = MutuallyExclusiveCallbackGroup()  # answers arrive while our own service waits for them
+        self.others = [
+            self.create_client(LoadModel, f"{room}/load_model", callback_group=apart)
+            for room in ("perception", "planner")
+        ]
 
     def on_status(self, msg: VehicleStatus) -> None:
         self.moving = msg.mode != VehicleStatus.MODE_READY and msg.speed > 0.1
@@ -95,20 +101,29 @@ class DynamicsNode(StackNode):
         image: Image = image_msg(camera, self.answer.source_stamp, "camera_optical")
         self.dream.publish(image)
 
-    def on_load_model(self, request: LoadModel.Request, response: LoadModel.Response) -> LoadModel.Response:
-        """Exchange the model while the car stands; the next belief starts afresh."""
+    async def on_load_model(self, request: LoadModel.Request, response: LoadModel.Response) -> LoadModel.Response:
+        """Exchange the model of perception, planner and this node while the car stands; the belief starts afresh."""
         response.model_id = self.engine.config.model_id
         if self.moving:
             response.message = "the car is moving: stop it (safety/engage false), then load the model."
             return response
         try:
-            self.engine = load_engine(request.path, self.engine_name, self.threads)
+            engine = load_engine(request.path, self.engine_name, self.threads)
         except ModelError as error:
             response.message = str(error)
             return response
-        self.latent, self.answer = None, None
-        response.success, response.model_id = True, self.engine.config.model_id
-        response.message = f"model {response.model_id} filters now; perception_node and planner_node need it too."
+        for client in self.others:
+            if not client.service_is_ready():
+                response.message = f"{client.srv_name} does not answer: start the whole stack, then load the model."
+                return response
+        for client in self.others:
+            answer = await client.call_async(request)
+            if not answer.success:
+                response.message = f"{client.srv_name}: {answer.message}"
+                return response
+        self.engine, self.latent, self.answer = engine, None, None
+        response.success, response.model_id = True, engine.config.model_id
+        response.message = f"model {response.model_id} drives from now on."
         return response
 
 

@@ -8,7 +8,9 @@ from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import Image, LaserScan
 
 from wm_msgs.msg import Observation, VehicleStatus
+from wm_msgs.srv import LoadModel
 from wm_perception.encoder_session import EncoderSession
+from wm_perception.errors import ModelError
 from wm_perception.frames import Frames, Moment, Status
 from wm_ros.convert import floats, image_array, odom_pose, path_xy, scan_array, to_ns, to_stamp
 from wm_ros.node import StackNode
@@ -34,6 +36,7 @@ class PerceptionNode(StackNode):
         self.subscribe(SCAN, self.on_scan)
         self.subscribe(ODOM, self.on_odom)
         self.subscribe(STATUS, self.on_status)
+        self.create_service(LoadModel, "perception/load_model", self.on_load_model)
 
     def on_route(self, msg: Path) -> None:
         self.publish(self.frames.route(to_ns(msg.header.stamp), path_xy(msg)))
@@ -82,6 +85,16 @@ class PerceptionNode(StackNode):
         msg.model_id = self.encoder.config.model_id
         msg.encode_ms = 1e3 * (time.perf_counter() - started)
         return msg
+
+    def on_load_model(self, request: LoadModel.Request, response: LoadModel.Response) -> LoadModel.Response:
+        """Exchange the encoder; dynamics_node asks for this as part of its own service."""
+        try:
+            self.encoder = EncoderSession(request.path, self.threads)
+            self.answer, response.success = None, True
+        except ModelError as error:
+            response.message = str(error)
+        response.model_id = self.encoder.config.model_id
+        return response
 
 
 def main(args: list[str] | None = None) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from wm_dynamics.engines import ENGINES, load_engine
+from wm_dynamics.errors import ModelError
 from wm_msgs.msg import Belief, Observation, Plan
+from wm_msgs.srv import LoadModel
+from wm_planner.errors import PlannerError
 from wm_planner.path import plan_path
 from wm_planner.planner import Planner, PlannerConfig, PlanResult
 from wm_ros.convert import floats, ndarray, path_msg, to_ns
@@ -28,13 +31,18 @@ class PlannerNode(StackNode):
         self.deadline_s = self.declare("deadline_s", 0.07, "Wall time for one search, s; 0: none.", range=(0.0, 1.0))
 
     def configure(self) -> None:
-        self.engine = load_engine(self.model, self.engine_name, self.threads)
-        self.planner = Planner(self.engine, PlannerConfig(), self.seed)
+        self.load(self.model)
         self.joiner = StampJoiner("belief", "observation")
-        self.answer: Plan | None = None
         self.plan, self.path = self.advertise(PLAN), self.advertise(PLAN_PATH)
         self.subscribe(OBSERVATION, self.on_observation)
         self.subscribe(BELIEF, self.on_belief)
+        self.create_service(LoadModel, "planner/load_model", self.on_load_model)
+
+    def load(self, model: str) -> None:
+        engine = load_engine(model, self.engine_name, self.threads)
+        self.planner = Planner(engine, PlannerConfig(), self.seed)
+        self.engine = engine
+        self.answer: Plan | None = None
 
     def on_observation(self, msg: Observation) -> None:
         self.publish(self.joiner.add("observation", to_ns(msg.source_stamp), msg))
@@ -79,6 +87,16 @@ class PlannerNode(StackNode):
         msg.collision_prob, msg.off_road_prob = float(result.collision_prob), float(result.off_road_prob)
         msg.solve_ms, msg.samples, msg.status = float(result.solve_ms), int(result.samples), int(result.status)
         return msg
+
+    def on_load_model(self, request: LoadModel.Request, response: LoadModel.Response) -> LoadModel.Response:
+        """Exchange the model; dynamics_node asks for this as part of its own service."""
+        try:
+            self.load(request.path)
+            response.success = True
+        except (ModelError, PlannerError) as error:
+            response.message = str(error)
+        response.model_id = self.engine.config.model_id
+        return response
 
 
 def main(args: list[str] | None = None) -> None:
