@@ -12,6 +12,7 @@ from wm_dynamics.model_files import write_model_folder
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_training.checkpoint import model_weights, read_checkpoint
 from wm_training.errors import TrainingError
+from wm_training.interventions import measure_interventions
 from wm_training.measure import measure_model
 from wm_training.sequences import Sequences, load_sequences
 
@@ -52,6 +53,7 @@ def export_model(
     training = settings | {"frames": len(sequences), "episodes": sequences.episodes}
     parameters = sum(p.numel() for p in model.parameters())
     metrics = {"training": training | {"parameters": parameters}, "held_out": measured.metrics}
+    metrics["interventions"] = measure_interventions(model)
     write_model_folder(
         folder, model, training=training, metrics=metrics,
         disagreement_p95=measured.disagreement_p95, surprise_p999=measured.surprise_p999,
