@@ -39,7 +39,7 @@ def test_observations_stay_in_their_space_under_random_actions(env, seed, family
         assert env.observation_space.contains(observation)
         action = rng.uniform(env.action_space.low, env.action_space.high).astype(np.float32)
         observation, reward, terminated, truncated, info = env.step(action)
-        assert -3.0 <= reward <= 1.0
+        assert -4.0 <= reward <= 1.0
         assert isinstance(reward, float)
         assert isinstance(info["truth"]["lateral_error_m"], float)
         if terminated or truncated:

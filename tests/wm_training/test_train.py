@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from wm_dynamics.model_files import write_model_folder
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_training import train as train_module
@@ -228,3 +229,16 @@ def test_a_taught_action_changes_no_gradient_of_the_priors(sequences: Sequences)
     model.zero_grad()
     world_model_loss(model, batch, LossConfig())[0].backward()
     assert model.rssm.prior_hidden.weight.grad.abs().max() > 0.0
+
+
+def test_training_goes_on_from_a_finished_model(
+    config: TrainConfig, tiny_training: list[dict[str, torch.Tensor]], tmp_path: Path
+) -> None:
+    first = WorldModel(SMALL)
+    write_model_folder(tmp_path / "first", first, training={}, metrics={}, disagreement_p95=1.0, surprise_p999=1.0)
+    train(replace(config, start_from=tmp_path / "first", joint_steps=0, dynamics_steps=1, learning_rate=1e-6))
+    (weights,) = tiny_training
+    for name, value in first.state_dict().items():
+        assert torch.allclose(weights[name], value, atol=1e-4)
+    assert any(not torch.equal(weights[name], value) for name, value in first.state_dict().items())
+    assert all(torch.equal(weights[name], value) for name, value in first.state_dict().items() if "encoder" in name)

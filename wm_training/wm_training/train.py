@@ -14,7 +14,9 @@ import tyro
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from wm_dynamics.model_files import load_world_model
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_perception.model_folder import read_model_config
 from wm_training.batches import BatchSource
 from wm_training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from wm_training.errors import TrainingError
@@ -33,9 +35,11 @@ class TrainConfig:
     """Bags, or folders of bags."""
     out: Path = Path("runs/train")
     """Folder for checkpoints and logs; the model is OUT/model."""
-    joint_steps: int = 3000
+    start_from: Path | None = None
+    """Model folder to go on from, for example with more or other bags; None: a new model."""
+    joint_steps: int = 4800
     """Steps of the whole model; a step sees batch x length frames."""
-    dynamics_steps: int = 4500
+    dynamics_steps: int = 3000
     """Steps after those, with the encoder finished: everything behind it, on more windows a step."""
     batch: int = 24
     """Windows a step of the whole model."""
@@ -61,7 +65,7 @@ class TrainConfig:
 
     def settings(self) -> dict[str, Any]:
         """What has to be equal for a resumed run to equal the uninterrupted one."""
-        fixed = ("bags", "out", "threads", "checkpoint_every", "resume")
+        fixed = ("bags", "out", "start_from", "threads", "checkpoint_every", "resume")
         return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in fixed}
 
     @property
@@ -99,9 +103,9 @@ def train(config: TrainConfig) -> Path:
     sequences = load_sequences(config.bags)
     training, held_out = split_episodes(len(sequences.episode_start) - 1, config.held_out)
     torch.manual_seed(config.seed)
-    model = WorldModel(WorldModelConfig())
+    model, start = _first_model(config)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, eps=1e-6)
-    settings = config.settings() | {"bags": sequences.digest}
+    settings = config.settings() | {"bags": sequences.digest, "start_from": start}
     first = load_checkpoint(config.out, model, optimizer, settings) if config.resume else 0
     config.out.mkdir(parents=True, exist_ok=True)
     phases = (
@@ -118,6 +122,13 @@ def train(config: TrainConfig) -> Path:
     folder = config.out / "model"
     export_model(model, sequences, held_out, folder, settings | {"seconds": round(seconds)})
     return folder
+
+
+def _first_model(config: TrainConfig) -> tuple[WorldModel, str]:
+    """The model that training begins with, and the id of the one it was taken from ("" for a new one)."""
+    if config.start_from is None:
+        return WorldModel(WorldModelConfig()), ""
+    return load_world_model(config.start_from).train(), read_model_config(config.start_from).model_id
 
 
 def learning_rate_share(step: int, config: TrainConfig) -> float:
