@@ -13,15 +13,30 @@ from wm_ros.topic_table import bag_qos
 from wm_training.bags.schema import typestore
 from wm_training.bags.writer import BagWriter
 from wm_training.collect import TOPICS, CollectConfig, collect
+from wm_training.exploration import ExplorationConfig, Mood
 
 Edit = Callable[[str, int, bytes], Iterable[tuple[str, int, bytes]]]
 
 
+CALM = ExplorationConfig(share={Mood.CLEAN: 1.0})
+
+
 @pytest.fixture(scope="session")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two bags with two short drives each."""
+    """A folder of two bags with two whole drives each, by the expert alone."""
     out = tmp_path_factory.mktemp("collected") / "drives"
-    collect(CollectConfig(out=out, episodes=4, seed=11, workers=1, episodes_per_bag=2, progress=False))
+    config = CollectConfig(
+        out=out, episodes=4, seed=11, workers=1, episodes_per_bag=2, exploration=CALM, progress=False
+    )
+    collect(config)
+    return out
+
+
+@pytest.fixture(scope="session")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two bags with six drives each, disturbed as in every collection."""
+    out = tmp_path_factory.mktemp("explored") / "drives"
+    collect(CollectConfig(out=out, episodes=12, seed=11, workers=1, episodes_per_bag=6, progress=False))
     return out
 
 

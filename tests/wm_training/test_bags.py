@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -244,7 +245,7 @@ def test_an_interrupted_collection_leaves_whole_bags_and_no_workers(tmp_path) ->
         [sys.executable, "-c", code, str(out)], start_new_session=True, stderr=subprocess.DEVNULL
     )
     try:
-        while not (out / "bag-0000").exists():
+        while not (out / "bag-0003").exists():
             assert process.poll() is None
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
@@ -256,9 +257,10 @@ def test_an_interrupted_collection_leaves_whole_bags_and_no_workers(tmp_path) ->
     finally:
         if group_lives(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
-    bags = [p for p in out.iterdir() if p.is_dir()]
-    assert bags and all(bag_info(bag).messages > 0 for bag in bags)
-    assert '"complete": false' in (out / "collect.json").read_text()
+    manifest = json.loads((out / "collect.json").read_text())
+    assert not manifest["complete"] and manifest["bags"]
+    assert sorted(p.name for p in out.iterdir()) == [*manifest["bags"], "collect.json"]
+    assert all(bag_info(out / bag).messages > 0 for bag in manifest["bags"])
 
 
 def group_lives(group: int) -> bool:

@@ -14,25 +14,30 @@ from wm_sim.world import World
 from wm_training import TrainingError
 from wm_training.bags.schema import message, typestore
 from wm_training.collect import Episode, drive
-from wm_training.exploration import ExplorationConfig, Explorer
+from wm_training.exploration import ExplorationConfig, Explorer, Mood
 from wm_training.sequences import ARRAYS, load_sequences
 
 NEEDED = ("camera/image_raw", "scan", "odom", "vehicle/status", "route", "truth", "events")
-EPISODES = [Episode("lane_follow", 11), Episode("stop_go", 11), Episode("lane_follow", 12), Episode("stop_go", 12)]
+CALM = ExplorationConfig(share={Mood.CLEAN: 1.0})
 
 
-@pytest.fixture(scope="module")
-def drives() -> list:
-    """(frames, actions) of the episodes in `collected`, driven again without a bag."""
-    world, explorer = World(), Explorer(ExpertDriver(), ExplorationConfig())
-    return [drive(world, explorer, episode) for episode in EPISODES]
+def drive_again(exploration: ExplorationConfig, episodes: int) -> list:
+    """(frames, actions, taught) of the episodes that a collection with seed 11 holds, without a bag."""
+    world, explorer, found = World(), Explorer(ExpertDriver(), exploration), []
+    for index in range(episodes):
+        frames, actions = drive(world, explorer, Episode(("lane_follow", "stop_go")[index % 2], 11 + index // 2))
+        found.append((frames, actions, list(explorer.taught)))
+    return found
 
 
-def test_sequences_are_bit_for_bit_what_the_simulator_showed(collected, drives) -> None:
-    sequences = load_sequences(collected)
+@pytest.mark.parametrize(
+    "folder, exploration, episodes", [("collected", CALM, 4), ("explored", ExplorationConfig(), 12)]
+)
+def test_sequences_are_bit_for_bit_what_the_simulator_showed(request, folder, exploration, episodes) -> None:
+    sequences, drives = load_sequences(request.getfixturevalue(folder)), drive_again(exploration, episodes)
     assert sequences.episodes == len(drives)
-    assert np.diff(sequences.episode_start).tolist() == [len(frames) for frames, _ in drives]
-    for start, end, (frames, actions) in zip(
+    assert np.diff(sequences.episode_start).tolist() == [len(frames) for frames, _, _ in drives]
+    for start, end, (frames, actions, taught) in zip(
         sequences.episode_start, sequences.episode_start[1:], drives, strict=False
     ):
         part = slice(start, end)
@@ -57,7 +62,8 @@ def test_sequences_are_bit_for_bit_what_the_simulator_showed(collected, drives) 
         np.testing.assert_array_equal(sequences.done[part], [f.terminated for f in frames])
         np.testing.assert_allclose(sequences.action[start : end - 1], actions, atol=1e-6)
         np.testing.assert_array_equal(sequences.action[start : end - 1], sequences.state[start + 1 : end, 4:6])
-        assert not sequences.action[end - 1].any()
+        np.testing.assert_array_equal(sequences.taught[start : end - 1], taught)
+        assert not sequences.action[end - 1].any() and not sequences.taught[end - 1]
 
 
 def test_shapes_and_types_are_those_of_the_trainer(short_bag) -> None:
@@ -67,7 +73,7 @@ def test_shapes_and_types_are_those_of_the_trainer(short_bag) -> None:
     for name in ARRAYS:
         array = getattr(sequences, name)
         assert array.shape == shapes.get(name, (count,)), name
-        kinds = {"camera": np.uint8, "collided": np.bool_, "off_road": np.bool_, "done": np.bool_}
+        kinds = {"camera": np.uint8, **dict.fromkeys(("collided", "off_road", "done", "taught"), np.bool_)}
         assert array.dtype == kinds.get(name, np.float32), name
     assert sequences.episode_start.dtype == np.int64 and sequences.episode_start[-1] == count
 

@@ -9,7 +9,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from wm_sim.drivers import ExpertDriver
 from wm_sim.scenarios import FAMILIES
 from wm_sim.world import Frame, World, WorldConfig
 from wm_training.bags.episode import EpisodeEncoder
-from wm_training.bags.writer import PARTIAL, BagWriter
+from wm_training.bags.writer import BagWriter
 from wm_training.collect_report import BagResult, CollectReport, Episode, EpisodeResult, tally, write_manifest
 from wm_training.errors import TrainingError
 from wm_training.exploration import ExplorationConfig, Explorer
@@ -71,11 +72,13 @@ def collect(config: CollectConfig) -> CollectReport:
     batches = [episodes[at : at + size] for at in range(0, len(episodes), size)]
     start, done = time.perf_counter(), []
     try:
-        for result in _progress(_run(config, batches, workers), len(episodes), config.progress):
-            done.append(result)
+        with closing(_run(config, batches, workers)) as results:  # closed: no worker is left
+            for result in _progress(results, len(episodes), config.progress):
+                done.append(result)
     finally:
-        for left in out.glob(f"*{PARTIAL}"):
-            shutil.rmtree(left, ignore_errors=True)
+        counted = {bag.name for bag in done}
+        for left in (path for path in out.iterdir() if path.name not in counted):
+            shutil.rmtree(left, ignore_errors=True)  # half a bag, or one whose worker could not report any more
         report = tally(out, done, time.perf_counter() - start)
         if done:
             write_manifest(out / MANIFEST, config, report, done, is_whole=len(done) == len(batches))
@@ -135,7 +138,7 @@ def _episodes(config: CollectConfig) -> list[Episode]:
     return worlds
 
 
-def _run(config: CollectConfig, batches: list[list[Episode]], workers: int) -> Iterator[BagResult]:
+def _run(config: CollectConfig, batches: list[list[Episode]], workers: int) -> Generator[BagResult, None, None]:
     """Bags as they are finished."""
     paths = [Path(config.out) / f"bag-{index:04d}" for index in range(len(batches))]
     if workers == 1:
