@@ -40,7 +40,7 @@ def danger(speed_mps: float, gap_m: float, closing_mps: float) -> float:
 
 
 def step_reward(p: Progress) -> float:
-    """Reward of a step that did not end in a crash, within about [-3.6, 1] and mostly in [-1.5, 1]."""
+    """Reward of a step that did not end in a crash, within about [-2.6, 1] and mostly in [-1.5, 1]."""
     if p.duration_s <= 0.0:
         return 0.0
     progress = min(max(p.advanced_m / (p.limit_mps * p.duration_s), 0.0), 1.0)
@@ -49,4 +49,4 @@ def step_reward(p: Progress) -> float:
     jerk = min((p.jerk_mps3 / 20.0) ** 2, 1.0)
     steering = min((p.steer_rate_radps / STEER_RATE_MAX_RADPS) ** 2, 1.0)
     unsafe = danger(p.speed_mps, p.gap_m, p.closing_mps)
-    return progress - off_centre - overspeed - 1.5 * unsafe - 0.05 * jerk - 0.05 * steering
+    return progress - 0.5 * off_centre - 0.5 * overspeed - 1.5 * unsafe - 0.05 * jerk - 0.05 * steering

@@ -72,11 +72,11 @@ class Plan:
 class Away:
     """Turns of driving without looking: interventions, from which causes can be told."""
 
-    away_s: tuple[float, float] = (1.2, 2.6)
+    away_s: tuple[float, float] = (0.8, 2.0)
     careless_s: tuple[float, float] = (1.0, 2.5)  # long enough to crash
-    looking_s: tuple[float, float] = (0.8, 1.8)
-    turn_back: float = 0.6  # of the way to the lane's edge: about to be there, the careful look again
-    turn_back_s: float = 1.0  # how far ahead that is judged
+    looking_s: tuple[float, float] = (0.8, 2.0)
+    turn_back: float = 0.7  # of the way to the lane's edge: about to be there, the careful look again
+    turn_back_s: float = 0.9  # how far ahead that is judged
     noise: tuple[Smooth, ...] = (Smooth(0.4, 0.1, 0.5), Smooth(0.7, 0.25, 0.5), Smooth(1.2, 0.5, 0.4))
     any_pedal: float = 0.4  # of the turns that begin at a pedal drawn at random
     full_brake: float = 0.08  # of the turns that brake fully
@@ -101,7 +101,7 @@ class ExplorationConfig:
         default_factory=lambda: {Mood.CLEAN: 0.05, Mood.NOISY: 0.55, Mood.BURSTS: 0.22, Mood.CARELESS: 0.18}
     )
     noise: tuple[Smooth, ...] = (Smooth(0.2, 0.06, 0.4), Smooth(0.4, 0.12, 0.4), Smooth(0.7, 0.25, 0.5))
-    steer_cap: float = 0.22  # most steering noise near standstill, sigma, action units
+    steer_cap: float = 0.15  # most steering noise near standstill, sigma, action units
     rate_hz: dict[Mood, float] = field(default_factory=lambda: {Mood.NOISY: 0.1, Mood.BURSTS: 0.3, Mood.CARELESS: 0.2})
     away: Away = field(default_factory=Away)
     wander_share: float = 0.3  # of the way to the lane's edge: how far from the centre drivers but the clean one steer

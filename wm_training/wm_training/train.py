@@ -39,7 +39,7 @@ class TrainConfig:
     """Model folder to go on from, for example with more or other bags; None: a new model."""
     joint_steps: int = 4800
     """Steps of the whole model; a step sees batch x length frames."""
-    dynamics_steps: int = 3000
+    dynamics_steps: int = 2700
     """Steps after those, with the encoder finished: everything behind it, on more windows a step."""
     batch: int = 24
     """Windows a step of the whole model."""
@@ -105,7 +105,7 @@ def train(config: TrainConfig) -> Path:
     torch.manual_seed(config.seed)
     model, start = _first_model(config)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, eps=1e-6)
-    settings = config.settings() | {"bags": sequences.digest, "start_from": start}
+    settings = config.settings() | {"bags": sequences.digest} | ({"start_from": start} if start else {})
     first = load_checkpoint(config.out, model, optimizer, settings) if config.resume else 0
     config.out.mkdir(parents=True, exist_ok=True)
     phases = (
