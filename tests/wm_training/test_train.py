@@ -1,5 +1,6 @@
 """The trainer on a tiny made-up drive: what it promises, not how well it drives."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,15 +162,15 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
 ) -> None:
     train(config)
 
-    def stop_after_three(*args: object) -> dict[str, float]:
-        if args[5] == 3:
-            raise KeyboardInterrupt
+    def interrupted(*args: object) -> dict[str, float]:
+        if args[5] == 2:
+            signal.raise_signal(signal.SIGINT)  # in the middle of the third step
         return original(*args)  # type: ignore[arg-type]
 
     original = train_module._step
     halved = replace(config, out=config.out.with_name("halved"))
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "_step", stop_after_three)
+        patch.setattr(train_module, "_step", interrupted)
         with pytest.raises(TrainingError, match="stopped at step 3. Go on with --resume"):
             train(halved)
     train(replace(halved, resume=True))

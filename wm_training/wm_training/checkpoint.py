@@ -18,23 +18,30 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 
 
 def save_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, settings: dict[str, Any]
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    seconds: float,
+    settings: dict[str, Any],
 ) -> None:
-    """Weights, optimiser state, step and the settings that have to be the same on resume."""
+    """Weights, optimiser state, step, seconds spent, and the settings that have to be the same on resume."""
     tensors: dict[str, Tensor] = {f"model/{k}": v.contiguous() for k, v in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{k}": v.contiguous() for k, v in state.items()}
     path = folder / CHECKPOINT_FILE
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"step": str(step), "settings": json.dumps(settings)})
+    save_file(tensors, partial, metadata={"step": str(step), "seconds": str(seconds), "settings": json.dumps(settings)})
     with open(partial, "rb") as written:
         os.fsync(written.fileno())
     partial.replace(path)
 
 
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> int:
-    """Put a checkpoint back and return its step. Raises TrainingError when it is damaged or of other settings."""
-    tensors, step, before = read_checkpoint(folder)
+def load_checkpoint(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
+) -> tuple[int, float]:
+    """Put a checkpoint back; its step and the seconds spent so far. TrainingError when damaged or of other settings."""
+    tensors, step, seconds, before = read_checkpoint(folder)
     changed = [name for name in settings if before.get(name) != settings[name]]
     if changed:
         found = ", ".join(f"{name} {before.get(name)} (now {settings[name]})" for name in changed)
@@ -46,11 +53,11 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return step
+    return step, seconds
 
 
-def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], int, dict[str, Any]]:
-    """Tensors, step and settings of the checkpoint in a run's folder."""
+def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], int, float, dict[str, Any]]:
+    """Tensors, step, seconds and settings of the checkpoint in a run's folder."""
     path = folder / CHECKPOINT_FILE
     if not path.is_file():
         raise TrainingError(f"{folder}: no {CHECKPOINT_FILE} there. Name the folder of a training run.")
@@ -58,7 +65,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], int, dict[str, Any
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return tensors, int(metadata["step"]), json.loads(metadata["settings"])
+        return tensors, int(metadata["step"]), float(metadata["seconds"]), json.loads(metadata["settings"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise TrainingError(f"{path} is damaged ({error}). Start again without --resume.") from error
 

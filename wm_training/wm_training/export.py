@@ -31,7 +31,7 @@ class ExportConfig:
 
 def export(config: ExportConfig) -> Path:
     """Write the model folder; its path. Raises TrainingError when the checkpoint or the bags do not fit."""
-    tensors, step, settings = read_checkpoint(config.run)
+    tensors, step, seconds, settings = read_checkpoint(config.run)
     model = WorldModel(WorldModelConfig())
     try:
         model.load_state_dict(model_weights(tensors))
@@ -41,7 +41,7 @@ def export(config: ExportConfig) -> Path:
     if sequences.digest != settings["bags"]:
         raise TrainingError(f"{config.run} was trained on other bags. Name them with --bags.")
     _, held_out = split_episodes(sequences.episodes, settings["held_out"])
-    export_model(model, sequences, held_out, config.out, settings | {"steps_done": step})
+    export_model(model, sequences, held_out, config.out, settings | {"steps_done": step, "seconds": round(seconds)})
     return config.out
 
 

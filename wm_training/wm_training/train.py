@@ -21,6 +21,7 @@ from wm_training.batches import BatchSource
 from wm_training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from wm_training.errors import TrainingError
 from wm_training.export import export_model, split_episodes
+from wm_training.interrupt import asked_to_stop
 from wm_training.losses import LossConfig, world_model_loss
 from wm_training.sequences import Sequences, load_sequences
 
@@ -106,21 +107,20 @@ def train(config: TrainConfig) -> Path:
     model, start = _first_model(config)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, eps=1e-6)
     settings = config.settings() | {"bags": sequences.digest} | ({"start_from": start} if start else {})
-    first = load_checkpoint(config.out, model, optimizer, settings) if config.resume else 0
+    first, seconds = load_checkpoint(config.out, model, optimizer, settings) if config.resume else (0, 0.0)
     config.out.mkdir(parents=True, exist_ok=True)
     phases = (
         Phase("whole model", config.joint_steps, config.batch, JOINT_PICTURES, finished_encoder=False),
         Phase("dynamics", config.steps, config.dynamics_batch, DYNAMICS_PICTURES, finished_encoder=True),
     )
-    seconds = 0.0
     for phase in phases:
         if first < phase.last_step:
             embedding = embed(model, sequences) if phase.finished_encoder else None
             source = BatchSource(sequences, training, config.length, config.seed, embedding)
-            seconds += _loop(config, model, optimizer, source, phase, first, settings)
+            seconds = _loop(config, model, optimizer, source, phase, first, seconds, settings)
             first = phase.last_step
     folder = config.out / "model"
-    export_model(model, sequences, held_out, folder, settings | {"seconds": round(seconds)})
+    export_model(model, sequences, held_out, folder, settings | {"steps_done": first, "seconds": round(seconds)})
     return folder
 
 
@@ -154,9 +154,10 @@ def _loop(
     source: BatchSource,
     phase: Phase,
     first: int,
+    seconds: float,
     settings: dict[str, Any],
 ) -> float:
-    """Steps `first` to the end of the phase; the seconds they took."""
+    """Steps `first` to the end of the phase; `seconds` and what they took. Ctrl-C ends it after a whole step."""
     began, loss_config = time.monotonic(), LossConfig()
     writer = SummaryWriter(str(config.out / "tensorboard"), purge_step=first)
     columns = (
@@ -167,25 +168,24 @@ def _loop(
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    step = first
     try:
-        with Progress(*columns) as progress:
+        with asked_to_stop() as stop, Progress(*columns) as progress:
             bar = progress.add_task(phase.name, total=phase.last_step, completed=first, note="")
             for step in range(first, phase.last_step):
                 terms = _step(config, model, optimizer, source, phase, step, loss_config)
-                if step % 25 == 0 or step + 1 == phase.last_step:
+                done, spent = step + 1, time.monotonic() - began
+                if step % 25 == 0 or done == phase.last_step:
                     _log(writer, step, terms)
-                    rate = (step + 1 - first) * phase.batch * config.length / (time.monotonic() - began)
+                    rate = (done - first) * phase.batch * config.length / spent
                     progress.update(bar, note=f"loss {sum(terms.values()):.2f}, {rate:.0f} frames/s")
-                progress.update(bar, completed=step + 1)
-                if (step + 1) % config.checkpoint_every == 0 or step + 1 == phase.last_step:
-                    save_checkpoint(config.out, model, optimizer, step + 1, settings)
-    except KeyboardInterrupt:
-        save_checkpoint(config.out, model, optimizer, step, settings)
-        raise TrainingError(f"stopped at step {step}. Go on with --resume --out {config.out}.") from None
+                progress.update(bar, completed=done)
+                if done % config.checkpoint_every == 0 or done == phase.last_step or stop():
+                    save_checkpoint(config.out, model, optimizer, done, seconds + spent, settings)
+                if stop() and done < config.steps:
+                    raise TrainingError(f"stopped at step {done}. Go on with --resume --out {config.out}.")
     finally:
         writer.close()
-    return time.monotonic() - began
+    return seconds + time.monotonic() - began
 
 
 def _step(
