@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SIMULATORS = ("builtin",)
+UNHURRIED = {"deadline_s": 0.0, "search": "full"}  # lockstep waits for every plan, so each is searched in full
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def topology(setup: Setup) -> tuple[Process, ...]:
         ),
         Process("wm_perception", "perception_node", model),
         Process("wm_dynamics", "dynamics_node", model),
-        Process("wm_planner", "planner_node", model | ({"deadline_s": 0.0} if setup.mode == "lockstep" else {})),
+        Process("wm_planner", "planner_node", model | (UNHURRIED if setup.mode == "lockstep" else {})),
         Process("wm_planner", "safety_gate_node", {"mode": setup.mode}),
     ]
     if setup.bag:

@@ -91,6 +91,7 @@ def test_every_process_is_a_module_with_a_main() -> None:
 def test_lockstep_waits_for_every_plan() -> None:
     parameters = {process.name: process.parameters for process in topology(Setup(mode="lockstep"))}
     assert parameters["planner_node"]["deadline_s"] == 0.0
+    assert parameters["planner_node"]["search"] == "full"
     assert parameters["sim_node"]["mode"] == parameters["safety_gate_node"]["mode"] == "lockstep"
     assert "deadline_s" not in {process.name: process.parameters for process in topology(Setup())}["planner_node"]
 

@@ -11,12 +11,15 @@ from wm_msgs.srv import LoadModel
 from wm_planner.errors import PlannerError
 from wm_planner.path import plan_path
 from wm_planner.planner import Planner, PlannerConfig, PlanResult
+from wm_planner.solvers import ICemConfig
 from wm_ros.convert import floats, ndarray, path_msg, to_ns
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import BELIEF, OBSERVATION, PLAN, PLAN_PATH
 from wm_sim.observation import STEP_S
+
+SEARCHES = {"full": (256, 128, 64), "half": (128, 64, 64)}  # candidates of each iteration
 
 
 class PlannerNode(StackNode):
@@ -28,6 +31,12 @@ class PlannerNode(StackNode):
         self.engine_name = self.declare("engine", "onnxruntime", "What runs the model.", choices=tuple(ENGINES))
         self.threads = self.declare("threads", 1, "CPU threads of the search.", range=(1, 64))
         self.seed = self.declare("seed", 0, "Seed of the search.", range=(0, 2**31 - 1))
+        self.search_size = self.declare(
+            "search",
+            "half",
+            "Candidates an iteration: full is 256, 128, 64; half is 128, 64, 64 and answers within the half step.",
+            choices=tuple(SEARCHES),
+        )
         self.deadline_s = self.declare("deadline_s", 0.07, "Wall time for one search, s; 0: none.", range=(0.0, 1.0))
 
     def configure(self) -> None:
@@ -40,7 +49,8 @@ class PlannerNode(StackNode):
 
     def load(self, model: str) -> None:
         engine = load_engine(model, self.engine_name, self.threads)
-        self.planner = Planner(engine, PlannerConfig(), self.seed)
+        icem = ICemConfig(candidates=SEARCHES[self.search_size])
+        self.planner = Planner(engine, PlannerConfig(icem=icem), self.seed)
         self.engine = engine
         self.answer: Plan | None = None
 
