@@ -186,7 +186,8 @@ class LooseStack:
 
         def driving() -> bool:
             moving = sum(status.mode == VehicleStatus.MODE_DRIVING for status in self.statuses)
-            return moving >= frames and self.commands[-1].source == ControlCommand.SOURCE_PLAN
+            heard = self.commands and self.plans and self.beliefs  # discovery is done topic by topic
+            return bool(heard) and moving >= frames and self.commands[-1].source == ControlCommand.SOURCE_PLAN
 
         self.until(driving, "the car drives")
 
