@@ -128,7 +128,8 @@ def _first_model(config: TrainConfig) -> tuple[WorldModel, str]:
     """The model that training begins with, and the id of the one it was taken from ("" for a new one)."""
     if config.start_from is None:
         return WorldModel(WorldModelConfig()), ""
-    return load_world_model(config.start_from).train(), read_model_config(config.start_from).model_id
+    found = read_model_config(config.start_from)
+    return load_world_model(config.start_from, found).train(), found.model_id
 
 
 def learning_rate_share(step: int, config: TrainConfig) -> float:
