@@ -112,7 +112,7 @@ def drive_episode(
     frame = world.reset(family, seed)
     env_s = time.perf_counter() - started
     agent.reset(world)
-    scorer.add_frame(frame)
+    scorer.add_frame(frame, world)
     while not (frame.terminated or frame.truncated):
         if keep is not None:
             keep.append(frame)
@@ -122,7 +122,7 @@ def drive_episode(
         frame = world.step(action)
         env_s += time.perf_counter() - answered
         plan_s.append(answered - asked)
-        scorer.add_frame(frame)
+        scorer.add_frame(frame, world)
     if keep is not None:
         keep.append(frame)
     return Episode(family, seed, scorer.result(), np.array(plan_s), env_s)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 WINDOW = 7  # Savitzky-Golay samples
 ORDER = 2
 SEGMENT = 20  # samples of a comfort segment, 2 s
+BOUNDS = ("lon_accel", "lat_accel", "jerk", "lon_jerk", "yaw_rate", "yaw_accel")
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,21 @@ def comfort_share(
     time: NDArray[np.float64],  # [T] s
     bounds: ComfortBounds | None = None,
 ) -> float:
-    """Share of 2 s segments in which all six bounds hold; a drive shorter than a filter window counts as 1."""
-    if len(speed) < WINDOW:
-        return 1.0
-    step_s = float(np.mean(np.diff(time)))
-    inside = comfortable(speed, acceleration, yaw_rate, step_s, bounds or ComfortBounds())
+    """Share of 2 s segments in which all six bounds hold, as Bench2Drive counts smoothness."""
+    inside = comfortable(speed, acceleration, yaw_rate, _step_s(time), bounds or ComfortBounds())
     return float(np.mean([inside[i : i + SEGMENT].all() for i in range(0, len(inside), SEGMENT)]))
+
+
+def bounds_kept(
+    speed: NDArray[np.float64],  # [T] m/s
+    acceleration: NDArray[np.float64],  # [T] m/s^2
+    yaw_rate: NDArray[np.float64],  # [T] rad/s
+    time: NDArray[np.float64],  # [T] s
+    bounds: ComfortBounds | None = None,
+) -> dict[str, bool]:
+    """Which of the six bounds hold all through a drive; nuPlan calls it comfortable where all do."""
+    inside = inside_bounds(speed, acceleration, yaw_rate, _step_s(time), bounds or ComfortBounds())
+    return {name: bool(kept.all()) for name, kept in inside.items()}
 
 
 def comfortable(
@@ -47,20 +57,37 @@ def comfortable(
     step_s: float,
     bounds: ComfortBounds,
 ) -> NDArray[np.bool_]:  # [T]
-    """Which samples keep all six bounds. Jerk is the derivative of the acceleration's magnitude, as nuPlan takes it."""
+    """Which samples keep all six bounds."""
+    return np.logical_and.reduce(list(inside_bounds(speed, acceleration, yaw_rate, step_s, bounds).values()))
+
+
+def inside_bounds(
+    speed: NDArray[np.float64],  # [T] m/s
+    acceleration: NDArray[np.float64],  # [T] m/s^2
+    yaw_rate: NDArray[np.float64],  # [T] rad/s
+    step_s: float,
+    bounds: ComfortBounds,
+) -> dict[str, NDArray[np.bool_]]:  # [T] each
+    """Which samples keep each bound. Jerk is the derivative of the acceleration's magnitude, as nuPlan takes it.
+
+    A drive shorter than the filter's window keeps all of them.
+    """
+    if len(speed) < WINDOW:
+        return {name: np.ones(len(speed), dtype=bool) for name in BOUNDS}
     lon = savgol(acceleration)
-    lat = savgol(speed * yaw_rate)
     jerk = savgol(np.hypot(acceleration, speed * yaw_rate), step_s)
-    lon_jerk = savgol(acceleration, step_s)
-    return (
-        (lon >= bounds.lon_accel_min_mps2)
-        & (lon <= bounds.lon_accel_max_mps2)
-        & (np.abs(lat) <= bounds.lat_accel_mps2)
-        & (np.abs(jerk) <= bounds.jerk_mps3)
-        & (np.abs(lon_jerk) <= bounds.lon_jerk_mps3)
-        & (np.abs(savgol(yaw_rate)) <= bounds.yaw_rate_radps)
-        & (np.abs(savgol(yaw_rate, step_s)) <= bounds.yaw_accel_radps2)
-    )
+    return {
+        "lon_accel": (lon >= bounds.lon_accel_min_mps2) & (lon <= bounds.lon_accel_max_mps2),
+        "lat_accel": np.abs(savgol(speed * yaw_rate)) <= bounds.lat_accel_mps2,
+        "jerk": np.abs(jerk) <= bounds.jerk_mps3,
+        "lon_jerk": np.abs(savgol(acceleration, step_s)) <= bounds.lon_jerk_mps3,
+        "yaw_rate": np.abs(savgol(yaw_rate)) <= bounds.yaw_rate_radps,
+        "yaw_accel": np.abs(savgol(yaw_rate, step_s)) <= bounds.yaw_accel_radps2,
+    }
+
+
+def _step_s(time: NDArray[np.float64]) -> float:
+    return float(np.mean(np.diff(time))) if len(time) > 1 else 1.0
 
 
 def savgol(
