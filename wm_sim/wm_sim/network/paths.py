@@ -1,0 +1,135 @@
+"""Paths: what agents follow, and where paths run together or meet.
+
+A path is a line along a route with, at every sample, the room beside it and the rules there. `overlaps` and
+`conflicts` look only at geometry, so they hold for generated and measured roads alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_sim.errors import SimError
+from wm_sim.network.lanes import Lane, RoadNetwork
+from wm_sim.network.line import distinct, length_along, line_of_points, project
+from wm_sim.scene import (
+    LANE_WIDTH_M,
+    LEFT_M,
+    LIMIT_MPS,
+    LINE_STEP_M,
+    LX,
+    LY,
+    ONCOMING_LEFT,
+    PATH_SIZE,
+    RIGHT_M,
+)
+
+CHANGE_S = 4.0  # a route changes lanes over this long at the limit …
+CHANGE_M = (20.0, 100.0)  # … but over no less and no more than this
+JUNCTION_ROOM_M = 0.75  # beside the lanes of a junction, where corners are rounded
+
+
+@dataclass(frozen=True)
+class Path:
+    """A route as samples every LINE_STEP_M."""
+
+    samples: NDArray[np.float64]  # [m, PATH_SIZE], columns in scene.py
+    lanes: tuple[str, ...]
+    starts_s: NDArray[np.float64]  # [len(lanes)] where each lane begins
+    priority: NDArray[np.int64]  # [m] of the lane there
+    junction: NDArray[np.bool_]  # [m] whether the lane there is inside a junction
+
+    @property
+    def length_m(self) -> float:
+        """Distance from the first sample to the last."""
+        return (len(self.samples) - 1) * LINE_STEP_M
+
+    def s_of(self, lane: str) -> float:
+        """Where a lane of the route begins."""
+        return float(self.starts_s[self.lanes.index(lane)])
+
+    def s_at(self, x: float, y: float) -> float:
+        """Arc length of the place nearest to a point."""
+        return float(project(np.array([[x, y]]), self.samples, math.inf)[0, 0]) * LINE_STEP_M
+
+
+def route_path(network: RoadNetwork, lanes: Sequence[str], smooth_m: float | None = None) -> Path:
+    """The path along lanes of which each is the successor or the neighbour of the one before."""
+    smooth = network.smooth_m if smooth_m is None else smooth_m
+    points, ends = _join(network, [network.lane(name) for name in lanes])
+    line = line_of_points(points, smooth)
+    samples = np.zeros((len(line), PATH_SIZE))
+    samples[:, : line.shape[1]] = line
+    at = np.arange(len(line)) * LINE_STEP_M
+    if len(lanes) > 1:
+        starts = np.concatenate([[0.0], project(np.array(ends), line, math.inf)[:, 0] * LINE_STEP_M])
+    else:
+        starts = np.zeros(1)
+    starts = np.maximum.accumulate(starts)
+    which = np.clip(np.searchsorted(starts, at + 1e-9, side="right") - 1, 0, len(lanes) - 1)
+    for k, name in enumerate(lanes):
+        rows = np.flatnonzero(which == k)
+        if len(rows):
+            _fill(network, network.lanes[name], samples, rows)
+    priority = np.array([network.lanes[name].priority for name in lanes])[which]
+    junction = np.array([network.lanes[name].junction for name in lanes])[which]
+    return Path(samples, tuple(lanes), starts, priority, junction)
+
+
+def _join(network: RoadNetwork, lanes: list[Lane]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Centre points of a route [n, 2], and the point where each lane but the last hands over to the next."""
+    points = lanes[0].centre
+    ends: list[NDArray[np.float64]] = []
+    for before, lane in zip(lanes, lanes[1:], strict=False):
+        if lane.id in before.successors:
+            ends.append(points[-1])
+            points = np.concatenate([points, lane.centre])
+        elif lane.id in (before.left_neighbour, before.right_neighbour):
+            points, middle = _change(points, before, lane)
+            ends.append(middle)
+        else:
+            raise SimError(f"lane {lane.id} neither follows lane {before.id} nor lies beside it: not a route.")
+    return distinct(points), ends
+
+
+def _change(points: NDArray[np.float64], before: Lane, lane: Lane) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Go over to a neighbour: the points so far up to where the change begins, then the new lane's from its end on."""
+    along = length_along(before.centre)
+    need = min(max(CHANGE_S * lane.limit_mps, CHANGE_M[0]), CHANGE_M[1], 0.8 * along[-1])
+    begin = 0.1 * (along[-1] - need)
+    first = np.array([np.interp(begin, along, before.centre[:, k]) for k in range(2)])
+    last = np.array([np.interp(begin + need, along, before.centre[:, k]) for k in range(2)])
+    kept = points[: math.floor(project(first[None], points, math.inf)[0, 0]) + 1]
+    place = project(last[None], lane.centre, math.inf)[0, 0]
+    rest = lane.centre[math.ceil(place) :]
+    new = length_along(lane.centre)
+    start = np.array([np.interp(place, np.arange(len(new)), lane.centre[:, k]) for k in range(2)])
+    # A short piece on either side fixes the direction in which the change begins and ends.
+    ahead = np.array([np.interp(begin + 0.5, along, before.centre[:, k]) for k in range(2)])
+    onward = np.minimum(np.interp(place, np.arange(len(new)), new) + np.array([0.5, 1.0]), new[-1])
+    after = np.stack([np.interp(onward, new, lane.centre[:, k]) for k in range(2)], axis=1)
+    joined = np.concatenate([kept, first[None], ahead[None], start[None], after, rest])
+    middle = 0.5 * (first + start)
+    keep = np.ones(len(joined), dtype=bool)
+    keep[len(kept) + 5 :] = np.hypot(*(rest - start).T) > 1.0
+    return distinct(joined[keep]), middle
+
+
+def _fill(network: RoadNetwork, lane: Lane, samples: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
+    """Room, width and limit at the samples that lie on `lane`."""
+    xy = np.ascontiguousarray(samples[rows, LX : LY + 1])
+    place = project(xy, lane.centre, math.inf)[:, 0]
+    width = np.interp(place, np.arange(len(lane.centre)), lane.width_m)
+    samples[rows, LANE_WIDTH_M] = width
+    samples[rows, LIMIT_MPS] = lane.limit_mps
+    samples[rows, ONCOMING_LEFT] = float(lane.left_neighbour is not None and lane.left_oncoming)
+    for column, left, own in ((LEFT_M, True, lane.left), (RIGHT_M, False, lane.right)):
+        room = project(xy, own, math.inf)[:, 1] + (JUNCTION_ROOM_M if lane.junction else 0.0)
+        for beside, oncoming in network.beside(lane.id, left):
+            found = project(xy, beside.left if left != oncoming else beside.right, math.inf)
+            room = np.where(found[:, 2] > 0.0, np.maximum(room, found[:, 1]), room)
+        samples[rows, column] = room
