@@ -1,7 +1,9 @@
-"""The expert: reads the world's truth, keeps the lane centre and a comfortable distance.
+"""The expert: reads the world's truth, keeps the lane, a comfortable distance and the rules of the road.
 
 Steering is the curvature ahead (feedforward, of an average car) plus feedback on the lateral and heading error at a
-point ahead; speed is IDM under the limit and under what the curves ahead allow.
+point ahead. Speed is the least that limits, curves, stops and the car ahead allow. Before it enters somebody's way it
+imagines a few ways of driving on, from the usual pace to slower ones, and takes the first that meets nobody; where none
+does, it stops before the place.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.action import BRAKE_MAX_MPS2, from_physical
-from wm_sim.roads import LCURVATURE, LINE_STEP_M
-from wm_sim.traffic import GAP_MAX_M
+from wm_sim.drivers.course import samples
+from wm_sim.drivers.pace import AHEAD_OFFSET, wanted
+from wm_sim.drivers.planning import Plan, Planner
+from wm_sim.drivers.situation import GRAVITY_MPS2, Situation
+from wm_sim.scene import LCURVATURE, LINE_STEP_M
 from wm_sim.world import Frame, World
 
 
@@ -34,6 +39,8 @@ class ExpertConfig:
     accel_mps2: float = 1.6
     brake_mps2: float = 2.5
     speed_gain_1ps: float = 0.9
+    change_mps2: float = 0.7  # most between the measured and the wished acceleration, while nothing is urgent
+    urgent_mps2: float = 3.0  # braking beyond it is not softened
 
 
 class ExpertDriver:
@@ -41,25 +48,32 @@ class ExpertDriver:
 
     def __init__(self, config: ExpertConfig = ExpertConfig()) -> None:
         self.config = config
-        self._curvature: NDArray[np.float64] = np.zeros(1)
-        self._start_s = 0.0
+        self._situation: Situation | None = None
+        self._plan: Plan | None = None
 
     def reset(self, world: World) -> None:
-        self._curvature = world.scenario.road.line[:, LCURVATURE]
-        self._start_s = world.scenario.start_s
+        self._situation = Situation(world)
+        self._planner = Planner(self._situation)
+        self._curvature: NDArray[np.float64] = self._situation.line[:, LCURVATURE]
+        self._start_s = self._situation.start_s
+        self._plan = None
 
     def act(self, frame: Frame) -> NDArray[np.float32]:
-        return from_physical(self.steering(frame), self.acceleration(frame))
+        acceleration = self.acceleration(frame)
+        return from_physical(self.steering(frame, self._aside(frame)), acceleration)
 
     def _curvature_at(self, s: float) -> float:
         index = min(max(round(s / LINE_STEP_M), 0), len(self._curvature) - 1)
         return float(self._curvature[index])
 
+    def _preview(self, v: float) -> float:
+        return max(self.config.preview_min_m, self.config.preview_s * v)
+
     def steering(self, frame: Frame, lateral_target_m: float = 0.0) -> float:
         """Steering angle (rad) that brings the car to `lateral_target_m` left of the lane centre."""
         c, truth, v = self.config, frame.truth, frame.speed_mps
         s = self._start_s + truth.progress_m + v * c.delay_s
-        preview = max(c.preview_min_m, c.preview_s * v)
+        preview = self._preview(v)
         # Pure pursuit of the error: the arc that cancels it `preview` metres ahead, on top of the road's own.
         lateral = truth.lateral_error_m - lateral_target_m + v * c.delay_s * math.sin(truth.heading_error_rad)
         correction = -2.0 * (lateral + preview * math.sin(truth.heading_error_rad)) / preview**2
@@ -67,30 +81,39 @@ class ExpertDriver:
         gain = c.wheelbase_m * (1.0 + c.understeer_s2pm2 * v * v)
         return math.atan(gain * curvature)
 
+    def _aside(self, frame: Frame) -> float:
+        """Offset to steer for: that of the plan at the point looked at."""
+        if self._plan is None:
+            return 0.0
+        ahead = frame.speed_mps * self.config.delay_s + self._preview(frame.speed_mps)
+        row = min(round(ahead / LINE_STEP_M), len(self._plan.ahead) - 1)
+        return float(self._plan.ahead[row, AHEAD_OFFSET])
+
     def acceleration(self, frame: Frame) -> float:
-        """Acceleration (m/s²) by the limit, the curves ahead and the car ahead, whichever is least."""
-        return min(self._free(frame), self._follow(frame))
-
-    def _free(self, frame: Frame) -> float:
-        c, v = self.config, frame.speed_mps
-        s = self._start_s + frame.truth.progress_m
-        target = c.speed_share * frame.speed_limit_mps
-        wanted = c.speed_gain_1ps * (target - v)
-        reach = max(10.0, v * v / (2.0 * 1.5))
-        first = min(max(round(s / LINE_STEP_M), 0), len(self._curvature) - 1)
-        curvature = np.abs(self._curvature[first : first + int(reach / LINE_STEP_M) + 1])
-        allowed = np.sqrt(c.lateral_accel_mps2 / np.maximum(curvature, 1e-6))
-        slowest = np.sqrt(allowed**2 + 2.0 * 1.5 * LINE_STEP_M * np.arange(len(allowed)))
-        wanted = min(wanted, 1.5 * (float(slowest.min()) - v))
-        return min(max(wanted, -c.brake_mps2), c.accel_mps2)
-
-    def _follow(self, frame: Frame) -> float:
-        c, truth, v = self.config, frame.truth, frame.speed_mps
-        if truth.gap_ahead_m >= GAP_MAX_M:
-            return c.accel_mps2
-        closing = truth.closing_speed_mps
-        wish = c.standstill_m + max(0.0, v * c.headway_s + v * closing / (2.0 * math.sqrt(c.accel_mps2 * c.brake_mps2)))
-        comfortable = c.accel_mps2 * (1.0 - (wish / max(truth.gap_ahead_m, 0.5)) ** 2)
-        needed = closing**2 / (2.0 * max(truth.gap_ahead_m - 2.0, 0.3)) if closing > 0.0 else 0.0
-        floor = -max(c.brake_mps2, 1.3 * needed)  # no harder than comfort, unless it has to be
-        return max(comfortable, floor, -BRAKE_MAX_MPS2)
+        """Acceleration (m/s²) of the first way of driving on that meets nobody."""
+        assert self._situation is not None, "reset first"
+        c, sight = self.config, self._situation.look(frame)
+        grip = min(1.0, self._situation.friction)
+        law = np.array(
+            [
+                c.speed_gain_1ps,
+                c.accel_mps2,
+                c.brake_mps2,
+                min(BRAKE_MAX_MPS2, 0.85 * grip * GRAVITY_MPS2),
+                c.headway_s * (2.0 - grip),
+                c.standstill_m,
+                c.speed_share,
+            ]
+        )
+        lateral = min(c.lateral_accel_mps2, 0.45 * grip * GRAVITY_MPS2)
+        plan = self._planner.plan(sight, law, lateral)
+        self._plan = plan
+        start = float(samples(sight.s, 1)[0])
+        wish = wanted(
+            sight.s, sight.v, 0, start, plan.ahead, sight.cast, sight.roles, law, plan.share, plan.accel, plan.stop_s
+        )
+        wish = max(min(wish, plan.most), -BRAKE_MAX_MPS2)
+        if wish > -c.urgent_mps2:
+            now = frame.acceleration_mps2
+            wish = min(max(wish, now - c.change_mps2), now + c.change_mps2)
+        return wish

@@ -1,0 +1,196 @@
+"""What the expert decides: around or behind what stands there, go or wait where others have the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_sim.drivers.course import (
+    WAIT_M,
+    Swerve,
+    blocking,
+    cap_speeds,
+    offsets_of,
+    samples,
+    swerve_around,
+)
+from wm_sim.drivers.forecast import F_D, F_HALF_S, F_S, FAR_M, FORECAST_STEPS
+from wm_sim.drivers.pace import (
+    AHEAD_SAMPLES,
+    LAW_ACCEL,
+    LAW_BRAKE_MOST,
+    LAW_SHARE,
+    imagine,
+    speeds_ahead,
+)
+from wm_sim.drivers.roles import time_until
+from wm_sim.drivers.situation import Sight, Situation
+from wm_sim.observation import EGO_FRONT_X_M
+from wm_sim.scene import HAS_WAY, LAMP_GREEN, LAMP_YELLOW, LIMIT_MPS, LINE_STEP_M, YIELD_IN, YIELD_LINE_S
+
+NEVER_S = 1.0e9  # an arc length that is never reached
+BRISK_MPS2 = 2.3
+SLOWER = (0.8, 0.6, 0.45, 0.3, 0.18)
+WINDOW_S = 1.2  # before and after somebody who crosses
+KEEP_CARE = 0.75  # of the margins, for who already decided to go
+LIGHT_M = 2.2  # from the front bumper to the stop line
+LINE_M = 0.6  # the same at a yield line
+PERSON_M = 3.5  # and before somebody who crosses
+COMFORT_STOP_MPS2 = 3.0
+CAUTION_MPS, CAUTION_M = 8.5, 6.0  # where somebody waits within that distance of the route's middle
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The chosen way of driving on."""
+
+    ahead: NDArray[np.float64]  # [AHEAD_SAMPLES, 3], pace.py
+    share: float  # of the limit
+    accel: float  # most
+    stop_s: float  # where the front bumper has to stand
+    most: float  # cap on the acceleration
+    goes: bool
+
+
+class Planner:
+    """Decides anew at every frame; remembers what it has begun."""
+
+    def __init__(self, situation: Situation) -> None:
+        self._situation = situation
+        self._swerves: dict[int, Swerve] = {}
+        self._goes = False
+
+    def plan(self, sight: Sight, law: NDArray[np.float64], lateral_mps2: float) -> Plan:
+        """The way of driving on for what is seen now."""
+        stop_s = self._light_stop(sight, law)
+        begun, fresh, walls = self._swerves_for(sight)
+        for wall in walls:
+            stop_s = min(stop_s, wall)
+        if fresh:
+            around = self._course(sight, begun + fresh, law, lateral_mps2)
+            plan = self._go(sight, around, law, stop_s)
+            if plan is not None:
+                for swerve in fresh:
+                    if sight.s > swerve.begin_s:
+                        self._swerves[swerve.agent] = swerve
+                return plan
+            stop_s = min(stop_s, *(self._wait_s(swerve, sight) for swerve in fresh))
+        ahead = self._course(sight, begun, law, lateral_mps2)
+        plan = self._go(sight, ahead, law, stop_s)
+        return plan if plan is not None else self._hold(sight, ahead, law, stop_s)
+
+    def _light_stop(self, sight: Sight, law: NDArray[np.float64]) -> float:
+        """Where the next light makes the front bumper stop."""
+        for light in sight.lights:
+            to_line = light.stop_s - sight.s - EGO_FRONT_X_M
+            if light.shows == LAMP_GREEN or to_line < -0.5:
+                continue
+            if light.shows == LAMP_YELLOW:
+                limit = float(self._situation.line[sight.sample, LIMIT_MPS])
+                arrives_s = time_until(max(to_line, 0.0) + 1.0, sight.v, 0.5, limit)
+                can_stop = sight.v**2 < 2.0 * COMFORT_STOP_MPS2 * max(to_line - 0.8, 0.01)
+                if not can_stop and arrives_s < light.left_s:
+                    continue
+            stop = light.stop_s - LIGHT_M
+            return max(stop, min(light.stop_s - 0.8, sight.s + EGO_FRONT_X_M + sight.v**2 / (2.0 * COMFORT_STOP_MPS2)))
+        return NEVER_S
+
+    def _swerves_for(self, sight: Sight) -> tuple[list[Swerve], list[Swerve], list[float]]:
+        """Swerves begun, swerves to be decided on, and front-bumper stops before what cannot be passed."""
+        begun, fresh, walls = [], [], []
+        for block in sight.blocks:
+            if block.agent in self._swerves:
+                continue
+            if not blocking(block) or block.first_s > sight.s + 90.0:
+                continue
+            right, left = self._situation.edges(int(block.first_s / LINE_STEP_M))
+            swerve = swerve_around(block, sight.s, sight.v, right, left)
+            if block.last_s < sight.s + EGO_FRONT_X_M:
+                continue
+            if swerve is None:
+                walls.append(block.first_s - 4.0)
+            else:
+                fresh.append(swerve)
+        for agent, swerve in list(self._swerves.items()):
+            if sight.s > swerve.end_s + 5.0:
+                del self._swerves[agent]
+            else:
+                begun.append(swerve)
+        return begun, fresh, walls
+
+    @staticmethod
+    def _wait_s(swerve: Swerve, sight: Sight) -> float:
+        """Where to wait before a block: with room to swing out, or as near to that as braking allows."""
+        braking = sight.s + EGO_FRONT_X_M + sight.v**2 / (2.0 * 4.0)
+        return min(max(swerve.block_s - WAIT_M, braking), swerve.block_s - 1.5)
+
+    def _course(
+        self, sight: Sight, swerves: list[Swerve], law: NDArray[np.float64], lateral_mps2: float
+    ) -> NDArray[np.float64]:
+        s = samples(sight.s, AHEAD_SAMPLES)
+        caps = np.full(AHEAD_SAMPLES, np.inf)
+        offsets = offsets_of(swerves, s)
+        cap_speeds(swerves, s, caps)
+        for at, aside in sight.waiting:
+            if aside < CAUTION_M:
+                near = (s > at - 12.0) & (s < at + 1.0)
+                caps[near] = np.minimum(caps[near], CAUTION_MPS)
+        ahead = np.empty((AHEAD_SAMPLES, 3))
+        speeds_ahead(self._situation.line, sight.sample, law[LAW_SHARE], lateral_mps2, caps, offsets, ahead)
+        return ahead
+
+    def _imagine(
+        self, sight: Sight, ahead: NDArray[np.float64], law: NDArray[np.float64], share: float, accel: float,
+        stop_s: float, care: float,
+    ) -> tuple[int, int]:  # fmt: skip
+        way = np.empty((FORECAST_STEPS + 1, 2))
+        start = float(samples(sight.s, 1)[0])
+        return imagine(
+            sight.s, sight.v, start, ahead, sight.cast, sight.roles, law, share, accel, stop_s, care, WINDOW_S, way
+        )
+
+    def _go(self, sight: Sight, ahead: NDArray[np.float64], law: NDArray[np.float64], stop_s: float) -> Plan | None:
+        """The first way of driving on that meets nobody."""
+        care = KEEP_CARE if self._goes else 1.0
+        usual = float(law[LAW_ACCEL])
+        for share, accel in ((1.0, usual), (1.0, BRISK_MPS2), *((share, usual) for share in SLOWER)):
+            who, _ = self._imagine(sight, ahead, law, share, accel, stop_s, care)
+            if who < 0:
+                self._goes = share == 1.0
+                return Plan(ahead, share, accel, stop_s, np.inf, True)
+        return None
+
+    def _hold(self, sight: Sight, ahead: NDArray[np.float64], law: NDArray[np.float64], stop_s: float) -> Plan:
+        """Stop before the place where somebody would be met, or clear it where it is too late for that."""
+        usual = float(law[LAW_ACCEL])
+        who, step = self._imagine(sight, ahead, law, 1.0, usual, stop_s, 1.0)
+        self._goes = False
+        place = self._place_before(who, step, sight, float(law[LAW_BRAKE_MOST]))
+        if place is not None:
+            return Plan(ahead, 1.0, usual, min(stop_s, place), np.inf, False)
+        for care in (0.4, 0.0):
+            for share, accel in ((1.0, usual), (1.0, BRISK_MPS2), (0.5, usual)):
+                if self._imagine(sight, ahead, law, share, accel, stop_s, care)[0] < 0:
+                    return Plan(ahead, share, accel, stop_s, np.inf, False)
+        return Plan(ahead, 1.0, usual, stop_s, -float(law[LAW_BRAKE_MOST]), False)
+
+    def _place_before(self, who: int, step: int, sight: Sight, brake_most: float) -> float | None:
+        """Where the front bumper can still stand out of the way of `who`; None where it is too late."""
+        front = sight.s + EGO_FRONT_X_M
+        path = self._situation.path_of(who)
+        places = []
+        for row in self._situation.conflicts:
+            if row[HAS_WAY] == path and row[YIELD_IN] > front - 0.3:
+                places += [float(row[YIELD_LINE_S]) - LINE_M, float(row[YIELD_IN]) - 0.8]
+        if not places:
+            rows = sight.cast[who]
+            rows = rows[rows[:, F_D] != FAR_M]
+            near = rows[np.abs(rows[:, F_D]) < 4.0]
+            low = float((near if len(near) else rows)[:, F_S].min() - rows[0, F_HALF_S])
+            places = [low - PERSON_M, low - 1.0]
+        for place, brake in zip(sorted(places), [COMFORT_STOP_MPS2] * (len(places) - 1) + [brake_most], strict=True):
+            if sight.v**2 <= 2.0 * brake * max(place - front, 0.0) or (sight.v < 0.5 and place > front - 0.4):
+                return place
+        return None
