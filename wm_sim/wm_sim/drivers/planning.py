@@ -16,7 +16,7 @@ from wm_sim.drivers.course import (
     samples,
     swerve_around,
 )
-from wm_sim.drivers.forecast import F_D, F_HALF_S, F_S, FAR_M, FORECAST_STEPS
+from wm_sim.drivers.forecast import F_D, F_HALF_S, F_S, FAR_M, FORECAST_STEP_S, FORECAST_STEPS
 from wm_sim.drivers.pace import (
     AHEAD_SAMPLES,
     LAW_ACCEL,
@@ -39,6 +39,10 @@ LIGHT_M = 2.2  # from the front bumper to the stop line
 LINE_M = 0.6  # the same at a yield line
 PERSON_M = 3.5  # and before somebody who crosses
 COMFORT_STOP_MPS2 = 3.0
+DECIDE_S, EARLY_STOP_MPS2 = 6.0, 1.4  # a meeting later than that, before which so gentle a stop will do, can wait
+CAUTION_FROM_M = 30.0
+SWERVE_SEEN_M = 70.0
+SWERVE_LATE_M = 2.0  # a swerve not begun by then is thought of anew
 CAUTION_MPS, CAUTION_M = 8.5, 6.0  # where somebody waits within that distance of the route's middle
 
 
@@ -59,8 +63,9 @@ class Planner:
 
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
-        self._swerves: dict[int, Swerve] = {}
-        self._goes = False
+        self._known: dict[int, Swerve] = {}  # thought of
+        self._swerves: dict[int, Swerve] = {}  # begun
+        self._share = 0.0  # of the limit, as decided last; 0 while waiting
 
     def plan(self, sight: Sight, law: NDArray[np.float64], lateral_mps2: float) -> Plan:
         """The way of driving on for what is seen now."""
@@ -70,7 +75,7 @@ class Planner:
             stop_s = min(stop_s, wall)
         if fresh:
             around = self._course(sight, begun + fresh, law, lateral_mps2)
-            plan = self._go(sight, around, law, stop_s)
+            plan = self._go(sight, around, law, stop_s, patient=True)
             if plan is not None:
                 for swerve in fresh:
                     if sight.s > swerve.begin_s:
@@ -101,17 +106,17 @@ class Planner:
         """Swerves begun, swerves to be decided on, and front-bumper stops before what cannot be passed."""
         begun, fresh, walls = [], [], []
         for block in sight.blocks:
-            if block.agent in self._swerves:
+            beyond = block.first_s > sight.s + SWERVE_SEEN_M or block.last_s < sight.s + EGO_FRONT_X_M
+            if block.agent in self._swerves or beyond or not blocking(block):
                 continue
-            if not blocking(block) or block.first_s > sight.s + 90.0:
-                continue
-            right, left = self._situation.edges(int(block.first_s / LINE_STEP_M))
-            swerve = swerve_around(block, sight.s, sight.v, right, left)
-            if block.last_s < sight.s + EGO_FRONT_X_M:
-                continue
+            swerve = self._known.get(block.agent)
+            if swerve is None or swerve.begin_s < sight.s - SWERVE_LATE_M:
+                right, left = self._situation.edges(int(block.first_s / LINE_STEP_M))
+                swerve = swerve_around(block, sight.s, sight.v, right, left)
             if swerve is None:
                 walls.append(block.first_s - 4.0)
             else:
+                self._known[block.agent] = swerve
                 fresh.append(swerve)
         for agent, swerve in list(self._swerves.items()):
             if sight.s > swerve.end_s + 5.0:
@@ -135,7 +140,7 @@ class Planner:
         cap_speeds(swerves, s, caps)
         for at, aside in sight.waiting:
             if aside < CAUTION_M:
-                near = (s > at - 12.0) & (s < at + 1.0)
+                near = (s > at - CAUTION_FROM_M) & (s < at + 1.0)
                 caps[near] = np.minimum(caps[near], CAUTION_MPS)
         ahead = np.empty((AHEAD_SAMPLES, 3))
         speeds_ahead(self._situation.line, sight.sample, law[LAW_SHARE], lateral_mps2, caps, offsets, ahead)
@@ -151,23 +156,34 @@ class Planner:
             sight.s, sight.v, start, ahead, sight.cast, sight.roles, law, share, accel, stop_s, care, WINDOW_S, way
         )
 
-    def _go(self, sight: Sight, ahead: NDArray[np.float64], law: NDArray[np.float64], stop_s: float) -> Plan | None:
-        """The first way of driving on that meets nobody."""
-        care = KEEP_CARE if self._goes else 1.0
+    def _go(
+        self,
+        sight: Sight,
+        ahead: NDArray[np.float64],
+        law: NDArray[np.float64],
+        stop_s: float,
+        patient: bool = False,
+    ) -> Plan | None:
+        """The first way of driving on that meets nobody; `patient`: not even where there is time left to decide."""
         usual = float(law[LAW_ACCEL])
         for share, accel in ((1.0, usual), (1.0, BRISK_MPS2), *((share, usual) for share in SLOWER)):
-            who, _ = self._imagine(sight, ahead, law, share, accel, stop_s, care)
-            if who < 0:
-                self._goes = share == 1.0
+            care = KEEP_CARE if share <= self._share else 1.0
+            who, step = self._imagine(sight, ahead, law, share, accel, stop_s, care)
+            if who < 0 or (not patient and self._is_early(who, step, sight)):
+                self._share = share
                 return Plan(ahead, share, accel, stop_s, np.inf, True)
         return None
+
+    def _is_early(self, who: int, step: int, sight: Sight) -> bool:
+        """Whether the meeting is far off, and a gentle stop before it will do later."""
+        return step * FORECAST_STEP_S > DECIDE_S and self._place_before(who, sight, EARLY_STOP_MPS2) is not None
 
     def _hold(self, sight: Sight, ahead: NDArray[np.float64], law: NDArray[np.float64], stop_s: float) -> Plan:
         """Stop before the place where somebody would be met, or clear it where it is too late for that."""
         usual = float(law[LAW_ACCEL])
-        who, step = self._imagine(sight, ahead, law, 1.0, usual, stop_s, 1.0)
-        self._goes = False
-        place = self._place_before(who, step, sight, float(law[LAW_BRAKE_MOST]))
+        who, _ = self._imagine(sight, ahead, law, 1.0, usual, stop_s, 1.0)
+        self._share = 0.0
+        place = self._place_before(who, sight, float(law[LAW_BRAKE_MOST]))
         if place is not None:
             return Plan(ahead, 1.0, usual, min(stop_s, place), np.inf, False)
         for care in (0.4, 0.0):
@@ -176,7 +192,7 @@ class Planner:
                     return Plan(ahead, share, accel, stop_s, np.inf, False)
         return Plan(ahead, 1.0, usual, stop_s, -float(law[LAW_BRAKE_MOST]), False)
 
-    def _place_before(self, who: int, step: int, sight: Sight, brake_most: float) -> float | None:
+    def _place_before(self, who: int, sight: Sight, brake_most: float) -> float | None:
         """Where the front bumper can still stand out of the way of `who`; None where it is too late."""
         front = sight.s + EGO_FRONT_X_M
         path = self._situation.path_of(who)
@@ -190,7 +206,9 @@ class Planner:
             near = rows[np.abs(rows[:, F_D]) < 4.0]
             low = float((near if len(near) else rows)[:, F_S].min() - rows[0, F_HALF_S])
             places = [low - PERSON_M, low - 1.0]
-        for place, brake in zip(sorted(places), [COMFORT_STOP_MPS2] * (len(places) - 1) + [brake_most], strict=True):
+        for place, brake in zip(
+            sorted(places), [min(COMFORT_STOP_MPS2, brake_most)] * (len(places) - 1) + [brake_most], strict=True
+        ):
             if sight.v**2 <= 2.0 * brake * max(place - front, 0.0) or (sight.v < 0.5 and place > front - 0.4):
                 return place
         return None
