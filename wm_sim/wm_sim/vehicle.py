@@ -32,6 +32,7 @@ class VehicleParameters:
     steer_bias_rad: float = 0.0
     brake_gain: float = 1.0
     understeer_s2pm2: float = 0.002  # yaw gain falls by 1 / (1 + K v²)
+    friction: float = 1.0  # μ between tyres and road
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> VehicleParameters:
@@ -45,7 +46,10 @@ class VehicleParameters:
 
     def as_array(self) -> NDArray[np.float64]:
         return np.array(
-            [self.wheelbase_m, self.steer_gain, self.steer_bias_rad, self.brake_gain, self.understeer_s2pm2],
+            [
+                self.wheelbase_m, self.steer_gain, self.steer_bias_rad, self.brake_gain, self.understeer_s2pm2,
+                self.friction,
+            ],  # fmt: skip
             dtype=np.float64,
         )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wm_sim import scene as at
-from wm_sim.network.lanes import RoadNetwork
+from wm_sim.network.lanes import Crosswalk, RoadNetwork
 from wm_sim.network.ribbons import ribbons
 from wm_sim.scenarios.scenario import Localisation, Scenario
 from wm_sim.scene import LINE_STEP_M, Scene
@@ -83,6 +83,11 @@ class SceneBuilder:
         """Add a light that stops `path` at stop_s. yaw of the traffic it faces; phases: green, yellow, red (s)."""
         self._signals.append(np.array([path, stop_s, *xyz, yaw, *phases, offset_s]))
         return len(self._signals) - 1
+
+    def add_crosswalk(self, crosswalk: Crosswalk) -> None:
+        """Paint a crossing on the network."""
+        if self.network is not None:
+            self.network = replace(self.network, crosswalks=(*self.network.crosswalks, crosswalk))
 
     def build(self, family: str, seed: int) -> Scenario:
         """The finished scenario."""
