@@ -22,6 +22,8 @@ from wm_sim.drivers.situation import GRAVITY_MPS2, Situation
 from wm_sim.scene import LCURVATURE, LINE_STEP_M
 from wm_sim.world import Frame, World
 
+FEEL_FROM_MPS, FEEL_SHARE, FEEL_MOST_1PM = 2.0, 0.1, 0.03  # how fast a steering that pulls to a side is learned
+
 
 @dataclass(frozen=True)
 class ExpertConfig:
@@ -50,6 +52,7 @@ class ExpertDriver:
         self.config = config
         self._situation: Situation | None = None
         self._plan: Plan | None = None
+        self._pull = 0.0
 
     def reset(self, world: World) -> None:
         self._situation = Situation(world)
@@ -57,10 +60,24 @@ class ExpertDriver:
         self._curvature: NDArray[np.float64] = self._situation.line[:, LCURVATURE]
         self._start_s = self._situation.start_s
         self._plan = None
+        self._pull = 0.0
 
     def act(self, frame: Frame) -> NDArray[np.float32]:
         acceleration = self.acceleration(frame)
+        self._feel(frame)
         return from_physical(self.steering(frame, self._aside(frame)), acceleration)
+
+    def _feel(self, frame: Frame) -> None:
+        """Learn how much more than an average car this one turns to the left (1/m) at the measured steering angle."""
+        v = frame.speed_mps
+        if v > FEEL_FROM_MPS:
+            average = math.tan(frame.steering_angle_rad) / self._gain(v)
+            off = min(max(frame.yaw_rate_radps / v - average, -FEEL_MOST_1PM), FEEL_MOST_1PM)
+            self._pull += FEEL_SHARE * (off - self._pull)
+
+    def _gain(self, v: float) -> float:
+        """Tangent of the steering angle per curvature (m), of an average car."""
+        return self.config.wheelbase_m * (1.0 + self.config.understeer_s2pm2 * v * v)
 
     def _curvature_at(self, s: float) -> float:
         index = min(max(round(s / LINE_STEP_M), 0), len(self._curvature) - 1)
@@ -77,9 +94,7 @@ class ExpertDriver:
         # Pure pursuit of the error: the arc that cancels it `preview` metres ahead, on top of the road's own.
         lateral = truth.lateral_error_m - lateral_target_m + v * c.delay_s * math.sin(truth.heading_error_rad)
         correction = -2.0 * (lateral + preview * math.sin(truth.heading_error_rad)) / preview**2
-        curvature = self._curvature_at(s) + correction
-        gain = c.wheelbase_m * (1.0 + c.understeer_s2pm2 * v * v)
-        return math.atan(gain * curvature)
+        return math.atan(self._gain(v) * (self._curvature_at(s) + correction - self._pull))
 
     def _aside(self, frame: Frame) -> float:
         """Offset to steer for: that of the plan at the point looked at."""
@@ -114,6 +129,6 @@ class ExpertDriver:
         )
         wish = max(min(wish, plan.most), -BRAKE_MAX_MPS2)
         if wish > -c.urgent_mps2:
-            now = frame.acceleration_mps2
+            now = min(max(frame.acceleration_mps2, -c.brake_mps2), c.accel_mps2)  # what a full brake left is let go
             wish = min(max(wish, now - c.change_mps2), now + c.change_mps2)
         return wish

@@ -29,6 +29,7 @@ REAR_X_M = EGO_FRONT_X_M - EGO_LENGTH_M
 DECELERATION_MPS2 = 1.5  # for curves, limits and stops that are known in time
 CURVE_LEAD_S = 0.35
 LEAD_STEPS = 7  # who will be in the way this many steps on counts as ahead already
+STANDING_MPS = 0.3
 SIDE_M = 0.3  # room kept to either side
 
 # Columns of what lies ahead, one row a path sample from the ego's on.
@@ -145,19 +146,24 @@ def imagine(
     stop_s: float,
     care: float,
     window_s: float,
-    way: NDArray[np.float64],
+    zones: NDArray[np.float64],
 ) -> tuple[int, int]:
     """Follow the law for the forecast's length: who is met first and at which step, (-1, -1) if nobody.
 
+    zones [Z, 2]: from where to where the route must not be stood upon; -2 - z for standing in zone z.
+
     care scales all margins: 1 usual, 0 bodies only. window_s: how long before and after a crossing body the place is
-    left to it. way [FORECAST_STEPS + 1, 2] receives s and v.
+    left to it.
     """
     steps = cast.shape[1]
     last = len(ahead) - 1
+    first_high = s + EGO_FRONT_X_M
     agreed = np.zeros(len(cast), dtype=np.bool_)
     for step in range(steps):
-        way[step, 0], way[step, 1] = s, v
         low, high = s + REAR_X_M, s + EGO_FRONT_X_M
+        for z in range(len(zones)):
+            if v < STANDING_MPS and high > zones[z, 0] and low < zones[z, 1] and first_high < zones[z, 0]:
+                return -2 - z, step
         here = min(max(int((s - start_s) / LINE_STEP_M), 0), last)
         front = min(max(int((high - start_s) / LINE_STEP_M), 0), last)
         right = min(ahead[here, AHEAD_OFFSET], ahead[front, AHEAD_OFFSET]) - 0.5 * EGO_WIDTH_M - care * SIDE_M

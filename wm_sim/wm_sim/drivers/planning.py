@@ -16,7 +16,7 @@ from wm_sim.drivers.course import (
     samples,
     swerve_around,
 )
-from wm_sim.drivers.forecast import F_D, F_HALF_S, F_S, FAR_M, FORECAST_STEP_S, FORECAST_STEPS
+from wm_sim.drivers.forecast import F_D, F_HALF_S, F_S, F_SAME_WAY, FAR_M, FORECAST_STEP_S
 from wm_sim.drivers.pace import (
     AHEAD_SAMPLES,
     LAW_ACCEL,
@@ -28,11 +28,12 @@ from wm_sim.drivers.pace import (
 from wm_sim.drivers.roles import time_until
 from wm_sim.drivers.situation import Sight, Situation
 from wm_sim.observation import EGO_FRONT_X_M
-from wm_sim.scene import HAS_WAY, LAMP_GREEN, LAMP_YELLOW, LIMIT_MPS, LINE_STEP_M, YIELD_IN, YIELD_LINE_S
+from wm_sim.scene import HAS_WAY, LAMP_GREEN, LAMP_YELLOW, LIMIT_MPS, LINE_STEP_M, YIELD_IN, YIELD_LINE_S, YIELD_OUT
 
 NEVER_S = 1.0e9  # an arc length that is never reached
 BRISK_MPS2 = 2.3
 SLOWER = (0.8, 0.6, 0.45, 0.3, 0.18)
+ZONE_MOST_M = 30.0  # a conflict that is longer is a way to be shared, not to be crossed
 WINDOW_S = 1.2  # before and after somebody who crosses
 KEEP_CARE = 0.75  # of the margins, for who already decided to go
 LIGHT_M = 2.2  # from the front bumper to the stop line
@@ -63,6 +64,9 @@ class Planner:
 
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
+        rows = situation.conflicts
+        self._crossed = rows[rows[:, YIELD_OUT] - rows[:, YIELD_IN] < ZONE_MOST_M]
+        self._zones = np.ascontiguousarray(self._crossed[:, [YIELD_IN, YIELD_OUT]])
         self._known: dict[int, Swerve] = {}  # thought of
         self._swerves: dict[int, Swerve] = {}  # begun
         self._share = 0.0  # of the limit, as decided last; 0 while waiting
@@ -150,10 +154,21 @@ class Planner:
         self, sight: Sight, ahead: NDArray[np.float64], law: NDArray[np.float64], share: float, accel: float,
         stop_s: float, care: float,
     ) -> tuple[int, int]:  # fmt: skip
-        way = np.empty((FORECAST_STEPS + 1, 2))
         start = float(samples(sight.s, 1)[0])
         return imagine(
-            sight.s, sight.v, start, ahead, sight.cast, sight.roles, law, share, accel, stop_s, care, WINDOW_S, way
+            sight.s,
+            sight.v,
+            start,
+            ahead,
+            sight.cast,
+            sight.roles,
+            law,
+            share,
+            accel,
+            stop_s,
+            care,
+            WINDOW_S,
+            self._zones,
         )
 
     def _go(
@@ -169,7 +184,7 @@ class Planner:
         for share, accel in ((1.0, usual), (1.0, BRISK_MPS2), *((share, usual) for share in SLOWER)):
             care = KEEP_CARE if share <= self._share else 1.0
             who, step = self._imagine(sight, ahead, law, share, accel, stop_s, care)
-            if who < 0 or (not patient and self._is_early(who, step, sight)):
+            if who == -1 or (not patient and self._is_early(who, step, sight)):
                 self._share = share
                 return Plan(ahead, share, accel, stop_s, np.inf, True)
         return None
@@ -187,23 +202,26 @@ class Planner:
         if place is not None:
             return Plan(ahead, 1.0, usual, min(stop_s, place), np.inf, False)
         for care in (0.4, 0.0):
-            for share, accel in ((1.0, usual), (1.0, BRISK_MPS2), (0.5, usual)):
-                if self._imagine(sight, ahead, law, share, accel, stop_s, care)[0] < 0:
+            for share, accel in ((1.0, usual), (1.0, BRISK_MPS2), (0.6, usual), (0.3, usual), (0.0, usual)):
+                if self._imagine(sight, ahead, law, share, accel, stop_s, care)[0] == -1:
                     return Plan(ahead, share, accel, stop_s, np.inf, False)
         return Plan(ahead, 1.0, usual, stop_s, -float(law[LAW_BRAKE_MOST]), False)
 
     def _place_before(self, who: int, sight: Sight, brake_most: float) -> float | None:
         """Where the front bumper can still stand out of the way of `who`; None where it is too late."""
         front = sight.s + EGO_FRONT_X_M
-        path = self._situation.path_of(who)
-        places = []
-        for row in self._situation.conflicts:
-            if row[HAS_WAY] == path and row[YIELD_IN] > front - 0.3:
+        rows = self._situation.conflicts
+        rows = rows[rows[:, HAS_WAY] == self._situation.path_of(who)] if who >= 0 else self._crossed[[-2 - who]]
+        places: list[float] = []
+        for row in rows:
+            if row[YIELD_IN] > front - 0.3:
                 places += [float(row[YIELD_LINE_S]) - LINE_M, float(row[YIELD_IN]) - 0.8]
-        if not places:
+        if not places and who >= 0:
             rows = sight.cast[who]
             rows = rows[rows[:, F_D] != FAR_M]
             near = rows[np.abs(rows[:, F_D]) < 4.0]
+            if len(near) and near[0, F_SAME_WAY] > 0.7:
+                return None  # it moves on: no place, but a speed, keeps clear of it
             low = float((near if len(near) else rows)[:, F_S].min() - rows[0, F_HALF_S])
             places = [low - PERSON_M, low - 1.0]
         for place, brake in zip(

@@ -106,7 +106,7 @@ class Situation:
     @property
     def friction(self) -> float:
         """Of the tyres on the road, 1 where it is dry."""
-        return 1.0
+        return self._world.scenario.vehicle.friction
 
     def path_of(self, agent: int) -> int:
         """The path that a road user follows."""
