@@ -13,7 +13,7 @@ from wm_training.errors import TrainingError
 if TYPE_CHECKING:
     from wm_sim.world import Frame, World
 
-DRIVERS = ("expert", "idm", "constant", "random")
+DRIVERS = ("expert", "idm", "pdm", "constant", "random")
 
 
 class DrivingAgent(Protocol):

@@ -6,29 +6,28 @@ world of seed + i, each with an agent of its own, so that the figures do not dep
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
 
+from wm_training import eval_pool
 from wm_training.agents import DRIVERS, blind, make_agent, model_path, shared_engine
 from wm_training.errors import TrainingError
+from wm_training.eval_report import report_of, table, write_json
 
 if TYPE_CHECKING:
+    from wm_sim.frame import Frame
     from wm_sim.scoring import EpisodeScore
-    from wm_sim.world import Frame, World
+    from wm_sim.world import World
 
-REPORT_SEED = 1_000_000  # seeds from here up are never trained on
+EXIT_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -36,17 +35,27 @@ class EvalConfig:
     """What to drive, how often, and where the figures go."""
 
     agent: str = "model"
-    """expert, idm, constant, random, model (the shipped one) or model:PATH."""
+    """expert, idm, pdm, constant, random, model (the shipped one) or model:PATH."""
     suite: str = "lane_follow"
     """A scenario family, or `all` with the episodes spread evenly over every family."""
-    seed: int = REPORT_SEED
+    seed: int = 1_000_000
     """First seed; from 1,000,000 up for reporting, below for tuning."""
     episodes: int = 50
-    """Number of drives."""
+    """Number of drives in all."""
+    per_family: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Number of drives of each family; takes the place of --episodes."""
+    road: Path | None = None
+    """Drive on this road instead of a family's: a centre-line CSV, CommonRoad XML or OpenDRIVE file."""
+    traffic: Literal["logged", "reactive", "none"] = "logged"
+    """Recorded traffic of --road: as recorded, braking for the ego, or left out."""
     json: Path | None = None
     """Write the figures to this file."""
+    report: Path | None = None
+    """Write a page with bars, a table and pictures of the worst drives to this HTML file."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Processes; one per core unless given. The figures do not depend on it."""
+    backend: eval_pool.Backend = "loky"
+    """Where they run: loky (processes), threading, or an installed Dask or Ray cluster."""
     blackout: Literal["none", "camera", "scan"] = "none"
     """Take this sensor away from the agent: camera black, or scan empty."""
     pictures: Path | None = None
@@ -64,24 +73,38 @@ class Episode:
     env_s: float  # wall time inside the simulator
 
     def row(self) -> dict[str, Any]:
-        """The reproducible part, for `episode_list`."""
+        """The drive as one line of `episode_list`."""
         return {"family": self.family, "seed": self.seed, **asdict(self.score)}
 
 
 def evaluate(config: EvalConfig) -> dict[str, Any]:
-    """Drive `config.episodes` scenarios; the figures as one JSON-ready object."""
+    """Drive `config.episodes` scenarios; the figures as one JSON-ready object.
+
+    Ctrl-C ends the driving; the figures are then those of the drives that had finished. KeyboardInterrupt if none had.
+    """
     families = _check(config)
-    tasks = [(families[i % len(families)], config.seed + i // len(families)) for i in range(config.episodes)]
-    workers = min(config.workers or _cores(), len(tasks))
+    tasks = _tasks(config, families)
     episodes: list[Episode | None] = [None] * len(tasks)
+    interrupted = False
     with _progress(config, len(tasks)) as advance:
-        for index, episode in _drive_all(config, tasks, workers):
-            episodes[index] = episode
-            advance(episode)
+        drives = eval_pool.in_any_order(partial(_drive, config), tasks, config.workers, config.backend)
+        try:
+            with closing(drives):
+                for index, episode in drives:
+                    episodes[index] = episode
+                    advance(episode)
+        except KeyboardInterrupt:
+            interrupted = True
     done = [episode for episode in episodes if episode is not None]
-    report = _report(config, families, done)
+    if interrupted and not done:
+        raise KeyboardInterrupt
+    report = report_of(config, families, done, interrupted)
     if config.json is not None:
         write_json(config.json, report)
+    if config.report is not None:
+        from wm_training.eval_page import write_page
+
+        write_page(config.report, config, report, done)
     if config.pictures is not None:
         from wm_training.pictures import contact_sheet
 
@@ -89,12 +112,16 @@ def evaluate(config: EvalConfig) -> dict[str, Any]:
     return report
 
 
-def run(config: EvalConfig) -> None:
-    """`wm eval`: evaluate and print one line a family."""
+def run(config: EvalConfig) -> int | None:
+    """`wm eval`: evaluate and print one line a family; the exit status of an interrupted run is 130."""
     from rich.console import Console
 
     report = evaluate(config)
-    Console().print(_table(report))
+    Console().print(table(report))
+    if not report.get("interrupted"):
+        return None
+    Console(stderr=True).print(f"interrupted: these are the {report['episodes']} drives that had finished.")
+    return EXIT_INTERRUPTED
 
 
 def drive_episode(
@@ -109,7 +136,7 @@ def drive_episode(
     scorer = Scorer()
     plan_s: list[float] = []
     started = time.perf_counter()
-    frame = world.reset(family, seed)
+    frame = _reset(config, world, family, seed)
     env_s = time.perf_counter() - started
     agent.reset(world)
     scorer.add_frame(frame, world)
@@ -138,6 +165,25 @@ def replay(config: EvalConfig, family: str, seed: int, size_px: int) -> tuple[li
     return frames, world.top_view(size_px, trail=np.array([frame.true_pose[:2] for frame in frames]))
 
 
+def _reset(config: EvalConfig, world: World, family: str, seed: int) -> Frame:
+    if config.road is None:
+        return world.reset(family, seed)
+    from wm_sim.scenarios import Options
+    from wm_sim.scenarios.from_file import scenario_from_file
+
+    return world.reset_to(scenario_from_file(config.road, seed, Options(), config.traffic))
+
+
+def _drive(config: EvalConfig, task: tuple[str, int]) -> Episode:
+    return drive_episode(config, *task)
+
+
+def _tasks(config: EvalConfig, families: list[str]) -> list[tuple[str, int]]:
+    """(family, seed) of every drive."""
+    count = config.episodes if config.per_family is None else config.per_family * len(families)
+    return [(families[i % len(families)], config.seed + i // len(families)) for i in range(count)]
+
+
 def _check(config: EvalConfig) -> list[str]:
     """Refuse what cannot be driven before anything is driven; the families of the suite."""
     from wm_sim.scenarios import FAMILIES
@@ -146,108 +192,27 @@ def _check(config: EvalConfig) -> list[str]:
         raise TrainingError(f"agent {config.agent!r}: eval knows {', '.join(DRIVERS)}, model and model:PATH.")
     if config.suite != "all" and config.suite not in FAMILIES:
         raise TrainingError(f"suite {config.suite!r}: eval knows {', '.join(FAMILIES)} and all.")
-    if config.episodes < 1:
-        raise TrainingError(f"episodes {config.episodes}: at least 1 is needed.")
-    if config.workers is not None and config.workers < 1:
-        raise TrainingError(f"workers {config.workers}: at least 1 is needed; leave it out for one per core.")
-    if not 0 <= config.seed <= 2**32 - config.episodes:
+    if config.road is not None and not config.road.is_file():
+        raise TrainingError(f"{config.road}: no such file; --road takes a CSV, CommonRoad or OpenDRIVE file.")
+    for name in ("episodes", "per_family", "workers"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            hint = "; leave it out for one per core." if name == "workers" else "."
+            raise TrainingError(f"{name.replace('_', '-')} {value}: at least 1 is needed{hint}")
+    if not 0 <= config.seed <= 2**32 - max(config.episodes, config.per_family or 0):
         raise TrainingError(f"seed {config.seed}: every seed of the run must lie in 0..4294967295.")
-    if config.json is not None and config.json.is_dir():
-        raise TrainingError(f"{config.json} is a folder: --json takes the name of a file.")
+    for name in ("json", "report"):
+        path = getattr(config, name)
+        if path is not None and path.is_dir():
+            raise TrainingError(f"{path} is a folder: --{name} takes the name of a file.")
     if config.pictures is not None and config.pictures.exists() and not config.pictures.is_dir():
         raise TrainingError(f"{config.pictures} is a file: --pictures takes the name of a folder.")
+    eval_pool.check(config.backend)
     if config.agent not in DRIVERS:
         shared_engine(model_path(config.agent))  # a damaged model is said once, here, and not by every worker
+    if config.road is not None:
+        return [config.road.stem]
     return list(FAMILIES) if config.suite == "all" else [config.suite]
-
-
-def _drive_all(config: EvalConfig, tasks: list[tuple[str, int]], workers: int) -> Iterator[tuple[int, Episode]]:
-    """Every task with its index, in the order in which they finish."""
-    if workers == 1:
-        for index, (family, seed) in enumerate(tasks):
-            yield index, drive_episode(config, family, seed)
-        return
-    import joblib
-
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        pool = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-        with _deaf_to_interrupts():
-            results = pool(joblib.delayed(_indexed)(config, i, *task) for i, task in enumerate(tasks))
-        yield from results
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes started inside inherit that Ctrl-C is not for them: this one ends them, without their tracebacks."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def _indexed(config: EvalConfig, index: int, family: str, seed: int) -> tuple[int, Episode]:
-    return index, drive_episode(config, family, seed)
-
-
-def _report(config: EvalConfig, families: list[str], episodes: list[Episode]) -> dict[str, Any]:
-    """The object of `wm eval --json`."""
-    return {
-        "agent": config.agent,
-        "suite": config.suite,
-        "seed": config.seed,
-        **_figures(episodes),
-        "families": {name: _figures([e for e in episodes if e.family == name]) for name in families},
-        "episode_list": [episode.row() for episode in episodes],
-        "model_id": None if config.agent in DRIVERS else shared_engine(model_path(config.agent)).config.model_id,
-        "commit": commit(),
-        **({} if config.blackout == "none" else {"blackout": config.blackout}),
-    }
-
-
-def _figures(episodes: list[Episode]) -> dict[str, Any]:
-    from wm_sim.scoring import summarise
-
-    plan_ms = 1e3 * np.concatenate([e.plan_s for e in episodes]) if episodes else np.zeros(0)
-    p50, p99 = (float(v) for v in np.percentile(plan_ms, (50, 99))) if plan_ms.size else (0.0, 0.0)
-    env_s = sum(e.env_s for e in episodes)
-    return {
-        **summarise([e.score for e in episodes]),
-        "plan_ms": {"p50": p50, "p99": p99},
-        "env_steps_per_s": plan_ms.size / env_s if env_s else 0.0,
-    }
-
-
-def commit() -> str | None:
-    """The commit of the source tree, `-dirty` behind it if files differ; None outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, check=False, capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
-
-
-def write_json(path: Path, report: dict[str, Any]) -> None:
-    """Write the whole file or none of it."""
-    text = json.dumps(report, indent=1, allow_nan=False) + "\n"
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise TrainingError(f"{path} cannot be written: {error.strerror}. Choose another --json.") from None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 @contextmanager
@@ -258,40 +223,14 @@ def _progress(config: EvalConfig, total: int) -> Iterator[Callable[[Episode], No
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    name = f"{config.agent} {config.road.stem if config.road else config.suite}"
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"{config.agent} {config.suite}", total=total)
+        task = bar.add_task(name, total=total)
         failed = 0
 
         def advance(episode: Episode) -> None:
             nonlocal failed
             failed += not episode.score.success
-            bar.update(task, advance=1, description=f"{config.agent} {config.suite}, {failed} failed")
+            bar.update(task, advance=1, description=f"{name}, {failed} failed")
 
         yield advance
-
-
-def _table(report: dict[str, Any]) -> Any:
-    """One line a family, 80 columns wide."""
-    from rich.table import Table
-
-    title = f"{report['agent']}, seeds from {report['seed']}"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for head in ("family", "drives", "success", "95 %", "score", "at fault", "off road", "comfort", "plan p99"):
-        table.add_column(head, justify="left" if head == "family" else "right", no_wrap=True)
-    rows = dict(report["families"])
-    if len(rows) > 1:
-        rows["all"] = report
-    for name, row in rows.items():
-        low, high = row["success_ci95"]
-        table.add_row(
-            name,
-            str(row["episodes"]),
-            f"{row['success_rate']:.2f}",
-            f"{low:.2f}-{high:.2f}",
-            f"{row['driving_score']:.1f}",
-            str(row["at_fault_collisions"]),
-            str(row["off_road"]),
-            f"{row['comfort']:.2f}",
-            f"{row['plan_ms']['p99']:.1f} ms",
-        )
-    return table

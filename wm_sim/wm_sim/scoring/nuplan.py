@@ -2,7 +2,8 @@
 
 After nuplan-devkit's metrics and its closed-loop weights. Progress is measured against the route, which the expert
 drives to its end, because an episode lasts as long as its route and not a fixed time. Where something stands in the
-ego's lane, passing it through the oncoming lane is not driving against the traffic.
+ego's lane, passing it through the oncoming lane is not driving against the traffic. A drive that the world ended as off
+the road has left the drivable area, whatever its corners say.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def nuplan_score(samples: Sequence[Sample], comfortable: bool) -> NuplanScore:
     progress = progress_share(samples)
     return NuplanScore(
         no_at_fault_collision=collision_score(samples),
-        drivable_area=float(all(s.around.corner_out_m < OUT_TOLERANCE_M for s in samples)),
+        drivable_area=float(all(s.around.corner_out_m < OUT_TOLERANCE_M and not s.off_road for s in samples)),
         making_progress=float(progress >= MIN_PROGRESS),
         direction=direction_score(samples),
         progress=progress,

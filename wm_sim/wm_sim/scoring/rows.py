@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim import scene
-
 if TYPE_CHECKING:
     from wm_sim.world import World
 
@@ -17,11 +15,5 @@ Array = NDArray[np.float64]
 
 def scene_rows(world: World) -> tuple[Array, Array, Array, int]:
     """Ego [EGO_STATE_SIZE], agents [K, AGENT_SIZE], path of the route [M, PATH_SIZE], its sample at the ego."""
-    line, width = world.scenario.road.line, world.scenario.road.lane_width_m
-    path = np.zeros((len(line), scene.PATH_SIZE))
-    path[:, :6] = line
-    path[:, [scene.LEFT_M, scene.RIGHT_M]] = 0.5 * width
-    path[:, scene.LANE_WIDTH_M], path[:, scene.ONCOMING_LEFT] = width, 1.0
-    agents = np.zeros((len(world.cars), scene.AGENT_SIZE))
-    agents[:, : world.cars.shape[1]] = world.cars
-    return world.ego, agents, path, world.road_index
+    scene = world.scenario.scene
+    return world.ego, world.cars, scene.paths[: scene.first[1]], world.road_index

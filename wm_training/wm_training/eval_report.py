@@ -1,0 +1,134 @@
+"""What an evaluation says: the object of `wm eval --json` and the table of the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wm_training.agents import DRIVERS, model_path, shared_engine
+from wm_training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from wm_training.evaluate import Episode, EvalConfig
+
+
+def report_of(
+    config: EvalConfig, families: list[str], episodes: list[Episode], interrupted: bool = False
+) -> dict[str, Any]:
+    """The object of `wm eval --json`: figures of all drives, of each family, and every drive."""
+    road = {} if config.road is None else {"road": str(config.road), "traffic": config.traffic}
+    return {
+        "agent": config.agent,
+        "suite": config.suite if config.road is None else config.road.stem,
+        "seed": config.seed,
+        "seeds": kind_of_seeds([episode.seed for episode in episodes]),
+        **figures(episodes),
+        "families": {name: figures([e for e in episodes if e.family == name]) for name in families},
+        "episode_list": [episode.row() for episode in episodes],
+        "model_id": None if config.agent in DRIVERS else shared_engine(model_path(config.agent)).config.model_id,
+        "commit": commit(),
+        **road,
+        **({} if config.blackout == "none" else {"blackout": config.blackout}),
+        **({"interrupted": True} if interrupted else {}),
+    }
+
+
+def kind_of_seeds(seeds: Sequence[int]) -> str:
+    """Whether these seeds were kept for reporting, may have been trained or tuned on, or are of both kinds."""
+    from wm_sim.scenarios import is_reporting_seed
+
+    kinds = {is_reporting_seed(seed) for seed in seeds}
+    return "mixed" if len(kinds) > 1 else "reporting" if True in kinds else "tuning"
+
+
+def figures(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Scores, rates and times of some drives."""
+    from wm_sim.scoring import summarise
+
+    plan_ms = 1e3 * np.concatenate([e.plan_s for e in episodes]) if episodes else np.zeros(0)
+    p50, p99 = (float(v) for v in np.percentile(plan_ms, (50, 99))) if plan_ms.size else (0.0, 0.0)
+    env_s = sum(e.env_s for e in episodes)
+    return {
+        **summarise([e.score for e in episodes]),
+        "plan_ms": {"p50": p50, "p99": p99},
+        "env_steps_per_s": plan_ms.size / env_s if env_s else 0.0,
+    }
+
+
+def commit() -> str | None:
+    """The commit of the source tree, `-dirty` behind it if files differ; None outside a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, check=False, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def write_json(path: Path, report: dict[str, Any]) -> None:
+    """Write the whole file or none of it."""
+    write_whole(path, json.dumps(report, indent=1, allow_nan=False) + "\n", "json")
+
+
+def write_whole(path: Path, text: str, option: str) -> None:
+    """Write a file so that a reader finds the old one or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingError(f"{path} cannot be written: {error.strerror}. Choose another --{option}.") from None
+
+
+def title(report: dict[str, Any]) -> str:
+    """Who drove on which seeds."""
+    return f"{report['agent']}, {report['seeds']} seeds from {report['seed']}"
+
+
+HEADS = ("family", "n", "success", "95 %", "score", "nuPlan", "fault", "off", "red", "comfort", "plan p99")
+
+
+def cells(name: str, row: dict[str, Any]) -> list[str]:
+    """A family's line in the order of HEADS: fault, off and red count drives at fault, off the road, red lights."""
+    low, high = row["success_ci95"]
+    return [
+        name,
+        str(row["episodes"]),
+        f"{row['success_rate']:.2f}",
+        f"{low:.2f}-{high:.2f}",
+        f"{row['driving_score']:.1f}",
+        f"{row['nuplan_score']:.1f}",
+        str(row["at_fault_collisions"]),
+        str(row["off_road"]),
+        str(row["red_lights"]),
+        f"{row['comfort']:.2f}",
+        f"{row['plan_ms']['p99']:.1f} ms",
+    ]
+
+
+def rows(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures of each family that was driven, and of all together where there is more than one."""
+    driven = {name: row for name, row in report["families"].items() if row["episodes"]}
+    return driven | {"all": report} if len(driven) > 1 else driven
+
+
+def table(report: dict[str, Any]) -> Any:
+    """One line a family, 80 columns wide."""
+    from rich.table import Table
+
+    grid = Table(title=title(report), title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for head in HEADS:
+        grid.add_column(head, justify="left" if head == "family" else "right", no_wrap=True)
+    for name, row in rows(report).items():
+        grid.add_row(*cells(name, row))
+    return grid
