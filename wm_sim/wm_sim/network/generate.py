@@ -6,7 +6,7 @@ Each function returns a Layout: the network and the routes through it that scena
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class Layout:
     """A network and named routes through it."""
 
     network: RoadNetwork
-    routes: dict[str, tuple[str, ...]]
+    routes: dict[str, tuple[str, ...]] = field(repr=False)
 
     def path(self, route: str) -> Path:
         """The path of a named route."""

@@ -30,7 +30,8 @@ def junction(
     """Two-lane roads that meet at the origin; right turns have radius_m, left turns a lane more.
 
     Routes are named from_to ("south_west"). Arms in `major` have the way; without any, who comes from the right.
-    cycle_s (green, yellow, red): lights on every arm, the first one's green at time 0, the crossing road's in its red.
+    cycle_s (green, yellow, red): lights on every arm, the first one's turning green at time 0, the crossing road's half
+    a cycle later.
     """
     if len(arms) < 3 or not set(arms) <= set(ARMS) or len(set(arms)) < len(arms):
         raise SimError(f"junction arms {tuple(arms)}: expected three or four of {', '.join(ARMS)}.")
@@ -47,27 +48,18 @@ def junction(
         if cycle_s is not None:
             green, yellow, red = cycle_s
             along_first = (ARMS.index(arm) - ARMS.index(arms[0])) % 2 == 0
-            pole = (edge - 1.0) * out + (width_m + 1.2) * _right(-out)
-            offset_s = 0.0 if along_first else green + yellow + 0.5 * max(red - green - yellow, 0.0)
-            signals.append(
-                Signal(
-                    f"{arm}_light",
-                    (f"{arm}_in",),
-                    float(pole[0]),
-                    float(pole[1]),
-                    HEAD_HEIGHT_M,
-                    math.atan2(-out[1], -out[0]),
-                    green,
-                    yellow,
-                    red,
-                    offset_s,
-                )  # fmt: skip
-            )
+            offset_s = 0.0 if along_first else 0.5 * (green + yellow + red)
+            x, y = ((edge - 1.0) * out + (width_m + 1.2) * _right(-out)).tolist()
+            facing = math.atan2(-out[1], -out[0])
+            head = Signal(f"{arm}_light", (f"{arm}_in",), x, y, HEAD_HEIGHT_M, facing, green, yellow, red, offset_s)
+            signals.append(head)
     for start in arms:
         for end in arms:
             if start != end:
                 lanes[f"{start}_{end}"] = _through(start, end, arms, edge, width_m, limit_mps, tuple(major), yaw_rad)
-    routes = {f"{a}_{b}": (f"{a}_in", f"{a}_{b}", f"{b}_out") for a in arms for b in arms if a != b}
+    routes: dict[str, tuple[str, ...]] = {
+        f"{a}_{b}": (f"{a}_in", f"{a}_{b}", f"{b}_out") for a in arms for b in arms if a != b
+    }
     return Layout(RoadNetwork(lanes, tuple(signals), smooth_m=1.0), routes)
 
 
@@ -91,7 +83,7 @@ def _arm(
     stop: bool,
 ) -> tuple[Lane, Lane]:
     """The lanes into the junction and out of it."""
-    along = np.linspace(edge + length, edge, max(2, math.ceil(length / 10.0) + 1))[:, None]
+    along = np.linspace(edge + length, edge, max(2, math.ceil(length / 2.0) + 1))[:, None]
     middle, aside = along * out, width * _right(-out)
     into = Lane(
         f"{arm}_in", middle, middle + aside, limit, left_mark="dashed", successors=successors,
@@ -127,8 +119,8 @@ def _through(
         angle = np.linspace(0.0, 0.5 * math.pi, math.ceil(edge) + 1)[:, None]
         spoke = -np.cos(angle) * go - np.sin(angle) * come
         inner, outer = (edge - width, edge) if turn == 1 else (edge, edge + width)
-        left, right = (outer, inner) if turn == 1 else (inner, outer)
-        left, right = corner + left * spoke, corner + right * spoke
+        near, far = corner + inner * spoke, corner + outer * spoke
+        left, right = (far, near) if turn == 1 else (near, far)
         mark = "solid" if turn == 1 else "none"
     first = not major or start in major
     priority = (MAJOR_LEFT if first else MINOR_LEFT) if turn == 3 else (MAJOR_STRAIGHT if first else MINOR_STRAIGHT)

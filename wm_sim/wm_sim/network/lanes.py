@@ -18,10 +18,10 @@ class Lane:
     """A strip that one row of cars drives along. `centre`, `left` and `right` have as many points each."""
 
     id: str
-    left: NDArray[np.float64]  # [n, 2] m
-    right: NDArray[np.float64]  # [n, 2] m
+    left: NDArray[np.float64] = field(repr=False)  # [n, 2] m
+    right: NDArray[np.float64] = field(repr=False)  # [n, 2] m
     limit_mps: float
-    centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))  # [n, 2]; empty: halfway
+    centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)), repr=False)  # [n, 2]; empty: halfway
     left_mark: str = "solid"
     right_mark: str = "solid"
     successors: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Crosswalk:
 class RoadNetwork:
     """Lanes by name, with lights and crossings. Lanes that are named must be there; predecessors are filled in."""
 
-    lanes: dict[str, Lane]
+    lanes: dict[str, Lane] = field(repr=False)
     signals: tuple[Signal, ...] = ()
     crosswalks: tuple[Crosswalk, ...] = ()
     smooth_m: float = 0.0  # how far paths are smoothed along the lanes: measured points scatter

@@ -17,7 +17,6 @@ from wm_sim.scene import (
     LINE_STEP_M,
     LSIN,
     OVERLAP_FROM,
-    OVERLAP_SHIFT,
     OVERLAP_TO,
     WAY_IN,
     WAY_OUT,
@@ -28,7 +27,7 @@ from wm_sim.scene import (
 )
 
 STRIP_M = 2.2  # width of the strip that traffic along a path sweeps
-SAME_GROUND_M = 0.15  # paths nearer than this …
+SAME_GROUND_M = 0.2  # paths nearer than this …
 SAME_SHIFT_M = 0.2  # … whose arc lengths keep step this well run together
 SAME_COS = 0.97  # … if they head the same way
 LINE_REACH_M = 30.0  # traffic waits at the junction's edge where that is no farther from the conflict than this

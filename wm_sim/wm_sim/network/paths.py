@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.errors import SimError
 from wm_sim.network.lanes import Lane, RoadNetwork
-from wm_sim.network.line import distinct, length_along, line_of_points, project
+from wm_sim.network.line import distinct, even, length_along, line_of_points, project
 from wm_sim.scene import (
     LANE_WIDTH_M,
     LEFT_M,
@@ -37,11 +38,11 @@ JUNCTION_ROOM_M = 0.75  # beside the lanes of a junction, where corners are roun
 class Path:
     """A route as samples every LINE_STEP_M."""
 
-    samples: NDArray[np.float64]  # [m, PATH_SIZE], columns in scene.py
+    samples: NDArray[np.float64] = field(repr=False)  # [m, PATH_SIZE], columns in scene.py
     lanes: tuple[str, ...]
-    starts_s: NDArray[np.float64]  # [len(lanes)] where each lane begins
-    priority: NDArray[np.int64]  # [m] of the lane there
-    junction: NDArray[np.bool_]  # [m] whether the lane there is inside a junction
+    starts_s: NDArray[np.float64] = field(repr=False)  # [len(lanes)] where each lane begins
+    priority: NDArray[np.int64] = field(repr=False)  # [m] of the lane there
+    junction: NDArray[np.bool_] = field(repr=False)  # [m] whether the lane there is inside a junction
 
     @property
     def length_m(self) -> float:
@@ -60,7 +61,7 @@ class Path:
 def route_path(network: RoadNetwork, lanes: Sequence[str], smooth_m: float | None = None) -> Path:
     """The path along lanes of which each is the successor or the neighbour of the one before."""
     smooth = network.smooth_m if smooth_m is None else smooth_m
-    points, ends = _join(network, [network.lane(name) for name in lanes])
+    points, ends = _join([network.lane(name) for name in lanes])
     line = line_of_points(points, smooth)
     samples = np.zeros((len(line), PATH_SIZE))
     samples[:, : line.shape[1]] = line
@@ -80,43 +81,49 @@ def route_path(network: RoadNetwork, lanes: Sequence[str], smooth_m: float | Non
     return Path(samples, tuple(lanes), starts, priority, junction)
 
 
-def _join(network: RoadNetwork, lanes: list[Lane]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+def _join(lanes: list[Lane]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
     """Centre points of a route [n, 2], and the point where each lane but the last hands over to the next."""
-    points = lanes[0].centre
+    pieces: list[NDArray[np.float64]] = []
     ends: list[NDArray[np.float64]] = []
-    for before, lane in zip(lanes, lanes[1:], strict=False):
+    abreast = [lanes[0]]  # the lane reached, and those that the route leaves for its neighbour right there
+    for before, lane in pairwise(lanes):
         if lane.id in before.successors:
-            ends.append(points[-1])
-            points = np.concatenate([points, lane.centre])
+            pieces.append(_changing(abreast, ends))
+            ends.append(pieces[-1][-1])
+            abreast = [lane]
         elif lane.id in (before.left_neighbour, before.right_neighbour):
-            points, middle = _change(points, before, lane)
-            ends.append(middle)
+            abreast.append(lane)
         else:
             raise SimError(f"lane {lane.id} neither follows lane {before.id} nor lies beside it: not a route.")
-    return distinct(points), ends
+    pieces.append(_changing(abreast, ends))
+    return distinct(np.concatenate(pieces)), ends
 
 
-def _change(points: NDArray[np.float64], before: Lane, lane: Lane) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Go over to a neighbour: the points so far up to where the change begins, then the new lane's from its end on."""
-    along = length_along(before.centre)
-    need = min(max(CHANGE_S * lane.limit_mps, CHANGE_M[0]), CHANGE_M[1], 0.8 * along[-1])
-    begin = 0.1 * (along[-1] - need)
-    first = np.array([np.interp(begin, along, before.centre[:, k]) for k in range(2)])
-    last = np.array([np.interp(begin + need, along, before.centre[:, k]) for k in range(2)])
-    kept = points[: math.floor(project(first[None], points, math.inf)[0, 0]) + 1]
-    place = project(last[None], lane.centre, math.inf)[0, 0]
-    rest = lane.centre[math.ceil(place) :]
-    new = length_along(lane.centre)
-    start = np.array([np.interp(place, np.arange(len(new)), lane.centre[:, k]) for k in range(2)])
-    # A short piece on either side fixes the direction in which the change begins and ends.
-    ahead = np.array([np.interp(begin + 0.5, along, before.centre[:, k]) for k in range(2)])
-    onward = np.minimum(np.interp(place, np.arange(len(new)), new) + np.array([0.5, 1.0]), new[-1])
-    after = np.stack([np.interp(onward, new, lane.centre[:, k]) for k in range(2)], axis=1)
-    joined = np.concatenate([kept, first[None], ahead[None], start[None], after, rest])
-    middle = 0.5 * (first + start)
-    keep = np.ones(len(joined), dtype=bool)
-    keep[len(kept) + 5 :] = np.hypot(*(rest - start).T) > 1.0
-    return distinct(joined[keep]), middle
+def _changing(abreast: list[Lane], ends: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Points [n, 2] that begin along the first of lanes that lie side by side and end along the last.
+
+    The middle of each change is added to `ends`.
+    """
+    first, changes = abreast[0].centre, len(abreast) - 1
+    if changes == 0:
+        return first
+    base = even(first, 1.0)
+    if len(base) < 2:
+        base = first
+    s = length_along(base)
+    points = base.copy()
+    here = base
+    for q, lane in enumerate(abreast[1:]):
+        place = project(base, lane.centre, math.inf)[:, 0]
+        index = np.arange(len(lane.centre))
+        there = np.stack([np.interp(place, index, lane.centre[:, k]) for k in range(2)], axis=1)
+        slot = s[-1] / changes
+        need = min(max(CHANGE_S * lane.limit_mps, CHANGE_M[0]), CHANGE_M[1], 0.9 * slot)
+        share = np.clip((s - q * slot - 0.1 * (slot - need)) / need, 0.0, 1.0)
+        points += (share**2 * (3.0 - 2.0 * share))[:, None] * (there - here)
+        ends.append(points[np.searchsorted(share, 0.5)])
+        here = there
+    return np.concatenate([points, lane.centre[math.floor(place[-1]) + 1 :]])
 
 
 def _fill(network: RoadNetwork, lane: Lane, samples: NDArray[np.float64], rows: NDArray[np.int64]) -> None:

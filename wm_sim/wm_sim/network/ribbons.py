@@ -13,8 +13,6 @@ from wm_sim.network.line import length_along
 from wm_sim.scene import (
     ASPHALT,
     CROSSWALK,
-    EDGE_LX,
-    EDGE_RX,
     EDGE_S,
     EDGE_SIZE,
     KERB,

@@ -41,7 +41,7 @@ def roundabout(
         phi = yaw_rad + 2.0 * math.pi * k / arms
         after = (k + 1) % arms
         out, left_of = np.array([math.cos(phi), math.sin(phi)]), np.array([-math.sin(phi), math.cos(phi)])
-        along = np.linspace(reach + arm_m, reach, max(2, math.ceil(arm_m / 10.0) + 1))[:, None]
+        along = np.linspace(reach + arm_m, reach, max(2, math.ceil(arm_m / 2.0) + 1))[:, None]
         middle, aside = along * out, width_m * left_of
         lanes[f"{k}_in"] = Lane(
             f"{k}_in", middle, middle + aside, limit_mps, left_mark="dashed", successors=(f"{k}_entry",),

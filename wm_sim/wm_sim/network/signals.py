@@ -21,8 +21,6 @@ def signal_rows(network: RoadNetwork, paths: Sequence[Path]) -> NDArray[np.float
         for signal in network.signals:
             for lane, end_s in zip(path.lanes[:-1], path.starts_s[1:], strict=True):
                 if lane in signal.lanes:
-                    rows.append(
-                        [k, end_s - STOP_BEFORE_M, signal.x_m, signal.y_m, signal.z_m, signal.yaw_rad]
-                        + [signal.green_s, signal.yellow_s, signal.red_s, signal.offset_s]
-                    )
+                    where = (end_s - STOP_BEFORE_M, signal.x_m, signal.y_m, signal.z_m, signal.yaw_rad)
+                    rows.append((k, *where, signal.green_s, signal.yellow_s, signal.red_s, signal.offset_s))
     return np.array(rows, dtype=np.float64).reshape(-1, SIGNAL_SIZE)
