@@ -1,22 +1,87 @@
-"""How numeric kernels are compiled: numba, cached on disk, exact (no fast-math, so that runs repeat bit for bit)."""
+"""How numeric kernels are compiled: numba, cached on disk, exact (no fast-math, so that runs repeat bit for bit).
+
+Kernels run without Python's lock, so that threads step different worlds at the same time.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.caching import CacheImpl, _InTreeCacheLocator, _UserWideCacheLocator
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+_ROOT = Path(__file__).parent
+_IMPORT = re.compile(r"^from wm_sim(?:\.([\w.]+))? import ([\w, ]+|\([^)]*\))", re.MULTILINE)
+
+
+@lru_cache(maxsize=None)
+def _imports(path: Path) -> tuple[str, frozenset[Path]]:
+    """Hash of a file, and the files of this package that it imports from."""
+    text = path.read_text(encoding="utf-8")
+    found = set()
+    for module, names in _IMPORT.findall(text):
+        folder = _ROOT.joinpath(*module.split(".")) if module else _ROOT
+        for candidate in (folder, *(folder / name for name in re.findall(r"\w+", names))):
+            found.add(candidate.with_suffix(".py"))
+            found.add(candidate / "__init__.py")
+    return hashlib.sha1(text.encode()).hexdigest(), frozenset(file for file in found if file.is_file())
+
+
+@lru_cache(maxsize=None)
+def source_stamp(path: Path) -> str:
+    """What a compiled file stands for: its text and that of every file of this package that it builds on."""
+    todo, seen = [path], {path}
+    while todo:
+        new = _imports(todo.pop())[1] - seen
+        seen |= new
+        todo.extend(new)
+    return hashlib.sha1("".join(_imports(file)[0] for file in sorted(seen)).encode()).hexdigest()
+
+
+class _Stamped:
+    """numba stamps a cached kernel by its own file only; a kernel also contains those that it calls."""
+
+    def get_source_stamp(self) -> str:
+        return source_stamp(Path(self._py_file).resolve())  # type: ignore[attr-defined]
+
+
+class _InTree(_Stamped, _InTreeCacheLocator):
+    pass
+
+
+class _UserWide(_Stamped, _UserWideCacheLocator):
+    pass
+
+
+def _stamp_by_imports() -> None:
+    """Let numba ask `source_stamp` for the kernels of this package, and of this package only."""
+    for locator in (_UserWide, _InTree):
+        original = locator.from_function.__func__  # type: ignore[attr-defined]
+
+        def ours(cls: type, function: object, py_file: str, original: Callable[..., object] = original) -> object:
+            return original(cls, function, py_file) if _ROOT in Path(py_file).resolve().parents else None
+
+        locator.from_function = classmethod(ours)  # type: ignore[assignment]
+        CacheImpl._locator_classes.insert(0, locator)
+
+
+_stamp_by_imports()
 
 
 def kernel(function: Function) -> Function:
     """Compile `function` on its first call; where no cache folder is writable, compile in every process."""
     try:
-        return cast(Function, numba.njit(cache=True, error_model="numpy")(function))
+        return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
     except RuntimeError:  # numba found no place to keep its cache
-        return cast(Function, numba.njit(error_model="numpy")(function))
+        return cast(Function, numba.njit(error_model="numpy", nogil=True)(function))
 
 
 _MIX = (
