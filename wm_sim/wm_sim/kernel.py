@@ -14,7 +14,6 @@ from typing import TypeVar, cast
 
 import numba
 import numpy as np
-from numba.core.caching import CacheImpl, _InTreeCacheLocator, _UserWideCacheLocator
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -46,42 +45,15 @@ def source_stamp(path: Path) -> str:
     return hashlib.sha1("".join(_imports(file)[0] for file in sorted(seen)).encode()).hexdigest()
 
 
-class _Stamped:
-    """numba stamps a cached kernel by its own file only; a kernel also contains those that it calls."""
-
-    def get_source_stamp(self) -> str:
-        return source_stamp(Path(self._py_file).resolve())  # type: ignore[attr-defined]
-
-
-class _InTree(_Stamped, _InTreeCacheLocator):
-    pass
-
-
-class _UserWide(_Stamped, _UserWideCacheLocator):
-    pass
-
-
-def _stamp_by_imports() -> None:
-    """Let numba ask `source_stamp` for the kernels of this package, and of this package only."""
-    for locator in (_UserWide, _InTree):
-        original = locator.from_function.__func__  # type: ignore[attr-defined]
-
-        def ours(cls: type, function: object, py_file: str, original: Callable[..., object] = original) -> object:
-            return original(cls, function, py_file) if _ROOT in Path(py_file).resolve().parents else None
-
-        locator.from_function = classmethod(ours)  # type: ignore[assignment]
-        CacheImpl._locator_classes.insert(0, locator)
-
-
-_stamp_by_imports()
-
-
 def kernel(function: Function) -> Function:
     """Compile `function` on its first call; where no cache folder is writable, compile in every process."""
     try:
-        return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+        compiled = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
     except RuntimeError:  # numba found no place to keep its cache
         return cast(Function, numba.njit(error_model="numpy", nogil=True)(function))
+    # numba would stamp what it keeps by the function's own file; compiled in are also the kernels that it calls.
+    compiled._cache._cache_file._source_stamp = source_stamp(Path(function.__code__.co_filename).resolve())
+    return cast(Function, compiled)
 
 
 _MIX = (
