@@ -9,13 +9,14 @@ from wm_sim.scenarios.scenario import Family, Options, Scenario, generator
 _ORDER = ("lane_follow", "stop_go")  # these first, then by name
 
 
-def _discover() -> dict[str, Family]:
+def discover() -> dict[str, Family]:
+    """The families of this folder, by name."""
     names = sorted((module.name for module in iter_modules(__path__)), key=lambda name: (name not in _ORDER, name))
     found = [getattr(import_module(f"{__name__}.{name}"), "FAMILY", None) for name in names]
     return {family.name: family for family in found if isinstance(family, Family)}
 
 
-FAMILIES: dict[str, Family] = _discover()
+FAMILIES: dict[str, Family] = discover()
 
 SEED_MAX = 2**32 - 1
 REPORTING_SEEDS = 1_000_000  # seeds from here up are for reporting and never trained on
@@ -50,6 +51,7 @@ __all__ = [
     "Options",
     "Scenario",
     "build_scenario",
+    "discover",
     "generator",
     "is_reporting_seed",
 ]

@@ -56,7 +56,7 @@ class SceneBuilder:
         self.paths: list[NDArray[np.float64]] = []  # each [m, PATH_SIZE]
         self.agents: list[NDArray[np.float64]] = []  # each [AGENT_SIZE]
         self._scripts: list[NDArray[np.float64]] = []
-        self._signals: list[NDArray[np.float64]] = []
+        self.signals: list[NDArray[np.float64]] = []
         self._tracks: list[NDArray[np.float64]] = []
 
     def add_path(self, samples: NDArray[np.float64]) -> int:
@@ -81,8 +81,8 @@ class SceneBuilder:
         self, path: int, stop_s: float, xyz: Sequence[float], yaw: float, phases: Sequence[float], offset_s: float
     ) -> int:
         """Add a light that stops `path` at stop_s. yaw of the traffic it faces; phases: green, yellow, red (s)."""
-        self._signals.append(np.array([path, stop_s, *xyz, yaw, *phases, offset_s]))
-        return len(self._signals) - 1
+        self.signals.append(np.array([path, stop_s, *xyz, yaw, *phases, offset_s]))
+        return len(self.signals) - 1
 
     def add_crosswalk(self, crosswalk: Crosswalk) -> None:
         """Paint a crossing on the network."""
@@ -105,7 +105,7 @@ class SceneBuilder:
             first=np.concatenate([[0], np.cumsum([len(path) for path in self.paths])]).astype(np.int64),
             overlaps=self._own_ground() if self.overlaps is None else self.overlaps,
             conflicts=np.ascontiguousarray(self.conflicts),
-            signals=_stack(self._signals, (at.SIGNAL_SIZE,)),
+            signals=_stack(self.signals, (at.SIGNAL_SIZE,)),
             scripts=_stack([_padded(script, self._rows()) for script in self._scripts], (1, 3)),
             tracks=_stack(self._tracks, (1, 5)),
             ribbons=drawn[0],
