@@ -77,7 +77,7 @@ def test_a_red_light_and_the_time_limit_cost_two_fifths_each() -> None:
 
 def test_infractions_add_up_before_they_divide() -> None:
     # 1.0 + 0.7 + 0.6 + 0.4 + 0.4 * (1 - 0.5) = 2.9; 80 % off-lane-free; half the route: 100 * 0.5 * 0.8 / 3.9
-    wrong = Infractions(pedestrian=1, vehicle=1, static=1, red_light=1, min_speed=(0.5,), off_lane=0.2)
+    wrong = Infractions(pedestrian=1, vehicle=1, static=1, red_light=1, min_speed=[0.5], off_lane=0.2)
     assert driving_score(0.5, wrong) == pytest.approx(40 / 3.9)
 
 
@@ -92,7 +92,7 @@ def test_each_quarter_of_the_route_slower_than_the_traffic_costs_its_share() -> 
     drive = around(cruise(route_done=True, route_m=100.0), slice(0, 26), traffic_mps=12.5)
     drive = [dataclasses.replace(s, limit_mps=20.0) for s in drive]
     assert speed_shares(drive) == pytest.approx([0.8, 1.0, 1.0, 1.0])
-    assert infractions_of(drive).min_speed == pytest.approx((0.8,))
+    assert infractions_of(drive).min_speed == pytest.approx([0.8])
     assert score_episode(drive).driving_score == pytest.approx(100 / 1.08)
 
 
@@ -231,7 +231,7 @@ INFRACTIONS = st.builds(
     static=st.integers(0, 3),
     red_light=st.integers(0, 5),
     timeout=st.integers(0, 1),
-    min_speed=st.lists(st.floats(0, 1), max_size=4).map(tuple),
+    min_speed=st.lists(st.floats(0, 1), max_size=4),
     off_lane=st.floats(0, 1),
 )
 
@@ -244,7 +244,7 @@ def test_the_driving_score_stays_in_0_to_100_and_no_infraction_raises_it(
     assert 0.0 <= score <= 100.0
     assert driving_score(completion, dataclasses.replace(wrong, **{more: getattr(wrong, more) + 1})) <= score
     assert driving_score(completion, dataclasses.replace(wrong, off_lane=1.0)) == 0.0
-    slower = dataclasses.replace(wrong, min_speed=tuple(0.9 * share for share in wrong.min_speed))
+    slower = dataclasses.replace(wrong, min_speed=[0.9 * share for share in wrong.min_speed])
     assert driving_score(completion, slower) <= score
 
 

@@ -1,24 +1,32 @@
 """`wm eval`: what it drives, what it writes, what it refuses."""
 
 import json
+import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from wm_sim.drivers import DRIVERS
 from wm_sim.scenarios import FAMILIES
 from wm_training import agents, evaluate
 from wm_training.errors import TrainingError
-from wm_training.evaluate import EvalConfig, drive_episode, write_json
+from wm_training.eval_page import caption_of, worst_of
+from wm_training.eval_report import kind_of_seeds, table, write_json
+from wm_training.evaluate import EvalConfig, drive_episode
 
 SEED = 500_000  # tuning range: tests leave the reporting seeds alone
-KEYS = {
-    "agent", "suite", "seed", "episodes", "km", "driving_score", "route_completion", "success_rate", "success_ci95",
-    "at_fault_collisions", "collisions", "off_road", "comfort", "min_ttc_s", "plan_ms", "env_steps_per_s", "families",
-    "return_mean", "return_sem", "episode_list", "model_id", "commit",
+OF_DRIVES = {
+    "episodes", "km", "driving_score", "nuplan_score", "route_completion", "success_rate", "success_ci95",
+    "collisions", "at_fault_collisions", "at_fault_rate", "at_fault_ci95", "collision_classes",
+    "off_road", "off_road_rate", "off_road_ci95", "red_lights", "timeouts", "off_lane_share",
+    "comfort", "comfort_bounds", "nuplan", "min_ttc_s", "rss_violations", "rss_violations_default",
+    "return_mean", "return_sem", "plan_ms", "env_steps_per_s",
 }  # fmt: skip
-OF_THE_RUN = {"agent", "suite", "seed", "families", "episode_list", "model_id", "commit"}
+OF_THE_RUN = {"agent", "suite", "seed", "seeds", "families", "episode_list", "model_id", "commit"}
 
 
 def measured(**options: Any) -> dict[str, Any]:
@@ -36,11 +44,11 @@ def without_timings(report: dict[str, Any]) -> dict[str, Any]:
 def test_the_json_object_has_the_documented_keys_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "new" / "report.json"
     report = measured(suite="all", json=file)
-    assert set(report) == KEYS
+    assert set(report) == OF_DRIVES | OF_THE_RUN
     assert json.loads(file.read_text()) == report
     assert set(report["plan_ms"]) == {"p50", "p99"}
     assert set(report["families"]) == set(FAMILIES)
-    assert all(set(row) == KEYS - OF_THE_RUN for row in report["families"].values())
+    assert all(set(row) == OF_DRIVES for row in report["families"].values())
     assert all({"family", "seed"} < set(row) for row in report["episode_list"])
     assert [path.name for path in file.parent.iterdir()] == ["report.json"]
 
@@ -52,22 +60,106 @@ def test_episodes_of_all_families_are_spread_evenly_over_consecutive_seeds() -> 
     assert driven == [(names[i % len(names)], SEED + i // len(names)) for i in range(count)]
 
 
-def test_the_figures_do_not_depend_on_the_number_of_workers() -> None:
+def test_per_family_counts_the_drives_of_each_family() -> None:
+    report = measured(suite="all", per_family=2, agent="constant")
+    assert {name: row["episodes"] for name, row in report["families"].items()} == dict.fromkeys(FAMILIES, 2)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_the_figures_do_not_depend_on_workers_or_backend(backend: str) -> None:
     alone = measured(suite="all", episodes=5, agent="random", workers=1)
-    shared = measured(suite="all", episodes=5, agent="random", workers=2)
+    shared = measured(suite="all", episodes=5, agent="random", workers=2, backend=backend)
     assert without_timings(alone) == without_timings(shared)
+
+
+@pytest.mark.parametrize("backend", ["dask", "ray"])
+def test_a_backend_that_is_not_installed_is_refused_with_the_way_to_install_it(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match=f"backend {backend}: .* `pip install"):
+        measured(backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "kind"), [([5, 999_999], "tuning"), ([1_000_000], "reporting"), ([999_999, 1_000_000], "mixed")]
+)
+def test_the_report_says_whether_its_seeds_were_kept_for_reporting(seeds: list[int], kind: str) -> None:
+    assert kind_of_seeds(seeds) == kind
+
+
+def test_the_table_names_agent_and_kind_of_seeds_and_is_80_columns_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(width=80).print(table(measured(suite="all", per_family=1, agent="constant")))
+    text = capsys.readouterr().out
+    assert "constant, tuning seeds from 500000" in text
+    assert all(name in text for name in (*FAMILIES, "all")) and "…" not in text
+
+
+def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C during the drive after `count` drives."""
+    drive, done = evaluate.drive_episode, []
+
+    def stop(*args: Any, **options: Any) -> Any:
+        if len(done) == count:
+            raise KeyboardInterrupt
+        done.append(args)
+        return drive(*args, **options)
+
+    monkeypatch.setattr(evaluate, "drive_episode", stop)
+
+
+def test_ctrl_c_keeps_the_drives_that_have_finished_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt_after(3, monkeypatch)
+    file = tmp_path / "report.json"
+    config = EvalConfig(agent="constant", seed=SEED, episodes=9, workers=1, json=file)
+    assert evaluate.run(config) == 130
+    report = json.loads(file.read_text())
+    assert report["episodes"] == 3 and report["interrupted"]
+    assert "3 drives that had finished" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_first_drive_has_finished_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after(0, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        measured(agent="constant", json=tmp_path / "report.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_page_is_complete_in_itself_and_shows_bars_table_and_worst_drives(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    report = measured(agent="constant", suite="all", per_family=1, report=file)
+    text = file.read_text()
+    HTMLParser().feed(text)
+    assert text.count("<svg") == 2
+    assert text.count("data:image/png;base64,") == min(len(FAMILIES), 6)
+    assert all(text.count(name) >= 3 for name in FAMILIES)  # two figures, one table
+    assert "tuning seeds from 500000" in text and f"{report['driving_score']:.1f}" in text
+    links = re.findall(r"""(?:src|href)=["']([^"']{5})""", text)
+    assert {link for link in links if not link.startswith("#")} == {"data:"}  # nothing is fetched
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_the_worst_drives_are_failures_first_then_low_scores() -> None:
+    clean = drive_episode(EvalConfig(agent="expert"), "lane_follow", SEED)
+    wreck = drive_episode(EvalConfig(agent="constant"), "lane_follow", SEED)
+    assert worst_of([clean, wreck])[0] is wreck
+    assert f"lane_follow seed {SEED}: off road after" in caption_of(wreck)
 
 
 def test_the_expert_arrives_and_a_constant_action_does_not() -> None:
     expert, constant = measured(suite="all", episodes=12), measured(suite="all", episodes=12, agent="constant")
-    assert expert["success_rate"] == 1.0 and expert["collisions"] == 0 and expert["driving_score"] > 99.0
-    assert constant["success_rate"] <= 0.1 and constant["driving_score"] < 50.0
+    assert expert["success_rate"] == 1.0 and expert["collisions"] == 0 and expert["driving_score"] > 90.0
+    assert constant["success_rate"] <= 0.2 and constant["driving_score"] < 60.0
 
 
 def test_each_drive_tells_how_it_ended() -> None:
     for row in measured(agent="constant", episodes=6)["episode_list"]:
         assert row["end"] in ("off_road", "collision", "timeout", "route_done")
-        assert row["success"] == (row["end"] == "route_done")
+        assert not row["success"] or row["end"] == "route_done"
         assert row["steps"] == round(row["duration_s"] / 0.1)
 
 
@@ -109,7 +201,9 @@ def test_a_blacked_out_sensor_shows_nothing(sensor: str, value: float, monkeypat
         ({"agent": "exprt"}, "agent 'exprt': eval knows expert, idm"),
         ({"suite": "lane"}, "suite 'lane': eval knows lane_follow"),
         ({"episodes": 0}, "episodes 0: at least 1"),
+        ({"per_family": 0}, "per-family 0: at least 1"),
         ({"workers": 0}, "workers 0: at least 1"),
+        ({"road": Path("no/such/road.csv")}, "no/such/road.csv: no such file"),
         ({"seed": -1}, "seed -1"),
     ],
 )
@@ -125,6 +219,10 @@ def test_a_missing_model_folder_is_named_before_anything_is_driven(
     monkeypatch.setattr(evaluate, "drive_episode", lambda *a, **k: pytest.fail("it drove"))
     with pytest.raises(RuntimeError, match="no_model_here"):
         measured(agent=f"model:{tmp_path / 'no_model_here'}")
+
+
+def test_every_reference_driver_can_be_evaluated() -> None:
+    assert set(agents.DRIVERS) == set(DRIVERS)
 
 
 def test_the_shipped_model_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +245,8 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
 def test_an_output_that_is_no_file_is_refused_before_driving(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="takes the name of a file"):
         measured(json=tmp_path)
+    with pytest.raises(TrainingError, match="--report takes the name of a file"):
+        measured(report=tmp_path)
     (tmp_path / "plain").touch()
     with pytest.raises(TrainingError, match="takes the name of a folder"):
         measured(pictures=tmp_path / "plain")

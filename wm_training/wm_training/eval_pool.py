@@ -57,7 +57,8 @@ def check(backend: Backend) -> None:
     import importlib.util
 
     for module in {"dask": ("dask", "distributed"), "ray": ("ray",)}.get(backend, ()):
-        if importlib.util.find_spec(module) is None:
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:  # a plain folder of that name has no origin
             raise TrainingError(
                 f"backend {backend}: the module {module} is not here; `pip install '{PACKAGES[backend]}'` brings it, "
                 "or leave --backend out for the cores of this machine."

@@ -10,7 +10,7 @@ one scenario, so that its time limit is the scenario's timeout. Stop signs and e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from wm_sim.scoring.sample import Sample
@@ -31,7 +31,7 @@ class Infractions:
     static: int = 0
     red_light: int = 0
     timeout: int = 0
-    min_speed: tuple[float, ...] = ()  # share of the traffic's speed in each part that failed
+    min_speed: list[float] = field(default_factory=list)  # share of the traffic's speed in each part that failed
     off_lane: float = 0.0  # share of the way
 
     @property
@@ -63,7 +63,7 @@ def infractions_of(samples: Sequence[Sample]) -> Infractions:
         static=bodies.count("barrier"),
         red_light=sum(s.red_lights for s in samples),
         timeout=int(samples[-1].timeout),
-        min_speed=tuple(share for share in speed_shares(samples) if share < 1.0),
+        min_speed=[share for share in speed_shares(samples) if share < 1.0],
         off_lane=off_lane_share(samples),
     )
 

@@ -42,8 +42,9 @@ class EpisodeScore:
     comfort: float  # share of 2 s segments inside all six bounds
     comfort_bounds: dict[str, bool]  # which bound held all through
     min_ttc_s: float | None  # None: never below 3 s
-    rss: tuple[int, int]  # samples with less than the safe gap by the tuned and by the default rule
     following: int  # samples behind something
+    rss_short: int  # of these, with less than the safe gap by the tuned rule
+    rss_short_default: int  # and by the default rule
     lateral_error_m: float  # mean of the absolute value
     speed_mps: float  # mean
     km: float
@@ -108,8 +109,9 @@ def score_episode(samples: Sequence[Sample], bounds: ComfortBounds | None = None
         comfort=comfort_share(*motion, bounds),
         comfort_bounds=kept,
         min_ttc_s=least if np.isfinite(least) else None,
-        rss=(short, violations(samples, DEFAULT)[0]),
         following=following,
+        rss_short=short,
+        rss_short_default=violations(samples, DEFAULT)[0],
         lateral_error_m=float(np.abs(_column(samples, "lateral_error_m")).mean()),
         speed_mps=float(speed.mean()),
         km=driven_m / 1000.0,

@@ -50,8 +50,8 @@ def summarise(scores: Sequence[EpisodeScore]) -> dict[str, Any]:
         "comfort_bounds": {name: _mean([float(s.comfort_bounds[name]) for s in scores]) for name in BOUNDS},
         "nuplan": _means([asdict(s.nuplan) for s in scores]),
         "min_ttc_s": min(ttcs) if ttcs else None,
-        "rss_violations": sum(s.rss[0] for s in scores) / following if following else None,
-        "rss_violations_default": sum(s.rss[1] for s in scores) / following if following else None,
+        "rss_violations": sum(s.rss_short for s in scores) / following if following else None,
+        "rss_violations_default": sum(s.rss_short_default for s in scores) / following if following else None,
         "return_mean": float(returns.mean()) if count else 0.0,
         "return_sem": float(returns.std(ddof=1) / math.sqrt(count)) if count > 1 else 0.0,
     }
