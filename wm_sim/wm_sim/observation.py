@@ -47,8 +47,28 @@ STATE_NAMES = (
 )
 STATE_SIZE = len(STATE_NAMES)  # 15
 
-_BACK, _FORWARD = 3, 7  # segments searched around the last one before looking everywhere
-_LOST_M = 12.0
+SEGMENTS_BACK, SEGMENTS_FORWARD = 3, 7  # searched around the last one before looking everywhere
+LOST_M = 12.0
+YAW_STEPS_1PRAD = 2.0**30  # the yaw is rounded, so that one that went through a quaternion gives the same points
+
+
+def route_segments(route_xy: ArrayLike) -> NDArray[np.float64]:
+    """The route's segments [W, 5]: x, y of the first end (m), length (m), direction x, y. Equal points count once."""
+    route = np.asarray(route_xy, dtype=np.float64)
+    if route.ndim != 2 or route.shape[1] != 2 or len(route) < 2 or not np.isfinite(route).all():
+        raise SimError(f"route of shape {route.shape}: expected two or more finite (x, y) points; reset the simulator")
+    steps = np.diff(route, axis=0)
+    moving = np.any(steps != 0.0, axis=1)
+    if not moving.all():
+        route = route[np.concatenate([[True], moving])]
+        if len(route) < 2:
+            raise SimError("route whose points all coincide: expected a path with a length; reset the simulator")
+        steps = np.diff(route, axis=0)
+    segments = np.empty((len(steps), 5))
+    segments[:, :2] = route[:-1]
+    segments[:, 2] = np.hypot(steps[:, 0], steps[:, 1])
+    segments[:, 3:] = steps / segments[:, 2:3]
+    return segments
 
 
 class RouteTracker:
@@ -58,22 +78,7 @@ class RouteTracker:
     """
 
     def __init__(self, route_xy: ArrayLike) -> None:
-        route = np.asarray(route_xy, dtype=np.float64)
-        if route.ndim != 2 or route.shape[1] != 2 or len(route) < 2 or not np.isfinite(route).all():
-            raise SimError(
-                f"route of shape {route.shape}: expected two or more finite (x, y) points; reset the simulator"
-            )
-        distinct = np.concatenate([[True], np.any(np.diff(route, axis=0) != 0.0, axis=1)])
-        route = route[distinct]
-        if len(route) < 2:
-            raise SimError("route whose points all coincide: expected a path with a length; reset the simulator")
-        steps = np.diff(route, axis=0)
-        lengths = np.hypot(steps[:, 0], steps[:, 1])
-        self._x = route[:, 0].tolist()
-        self._y = route[:, 1].tolist()
-        self._length = lengths.tolist()
-        self._tx = (steps[:, 0] / lengths).tolist()
-        self._ty = (steps[:, 1] / lengths).tolist()
+        self._x, self._y, self._length, self._tx, self._ty = route_segments(route_xy).T.tolist()
         self._segment: int | None = None
 
     def _nearest(self, x: float, y: float, first: int, last: int) -> tuple[float, int, float]:
@@ -97,10 +102,10 @@ class RouteTracker:
         """Segment and distance along it (m) of the route point nearest to (x, y)."""
         end = len(self._length) - 1
         if self._segment is not None:
-            first, last = max(0, self._segment - _BACK), min(end, self._segment + _FORWARD)
+            first, last = max(0, self._segment - SEGMENTS_BACK), min(end, self._segment + SEGMENTS_FORWARD)
             distance, segment, along = self._nearest(x, y, first, last)
             at_edge = (segment == first and first > 0) or (segment == last and last < end)
-            if distance < _LOST_M * _LOST_M and not at_edge:
+            if distance < LOST_M * LOST_M and not at_edge:
                 self._segment = segment
                 return segment, along
         _, segment, along = self._nearest(x, y, 0, end)
@@ -109,9 +114,10 @@ class RouteTracker:
 
     def ahead(self, x: float, y: float, yaw: float) -> NDArray[np.float32]:
         """Route points 10, 20, 40 and 80 m along the route from the pose, in base_link: x, y, x, y, … [8]."""
-        x, y, yaw = float(x), float(y), round(float(yaw), 9)  # 9 digits: a yaw that went through a quaternion agrees
+        x, y, yaw = float(x), float(y), float(yaw)
         if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(yaw)):
             raise SimError(f"pose ({x}, {y}, {yaw}) is not finite; check the odometry source")
+        yaw = round(yaw * YAW_STEPS_1PRAD) / YAW_STEPS_1PRAD
         segment, along = self.project(x, y)
         cos, sin = math.cos(yaw), math.sin(yaw)
         end = len(self._length) - 1

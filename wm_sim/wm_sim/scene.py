@@ -32,7 +32,9 @@ GAP_ACCEPT_S = 33  # time gap it takes at a conflict
 TRACK, TRACK_TIME = 34, 35  # recorded track and the time along it
 REACTS_TO_EGO = 36  # 0: blind to the ego
 NEXT_CHANGE_S = 37  # time (s) before which it does not think about changing lanes
-AGENT_SIZE = 40
+COVER_RIGHT, COVER_LEFT = 38, 39  # offsets between which its body is, or will be once it has moved to SHIFT_TO
+CCOS, CSIN = 40, 41  # of CYAW
+AGENT_SIZE = 42
 
 # KIND of an agent.
 IDM = 0  # follows its path by IDM, changes lanes by MOBIL where LANES_* allow, yields, obeys signals
