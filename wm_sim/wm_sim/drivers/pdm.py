@@ -24,6 +24,7 @@ from wm_sim.scene import LAMP_GREEN
 from wm_sim.world import Frame, World
 
 EMERGENCY_TTC_S, EMERGENCY_MPS2 = 2.0, -4.05
+MIDDLE_WEIGHT, KEEP_WEIGHT = 0.02, 0.01  # of a score
 LIGHT_M, LIGHT_MPS2 = 1.5, 4.0
 
 
@@ -35,6 +36,7 @@ class PdmDriver:
         self._situation = Situation(world)
         count = len(SPEED_SHARES) * len(OFFSETS_M)
         self._results = np.empty((count, PROPOSAL_SIZE))
+        self._best = -1
         self._states = np.empty((count, PROPOSAL_STEPS + 1, 5))
 
     def act(self, frame: Frame) -> NDArray[np.float32]:
@@ -45,18 +47,20 @@ class PdmDriver:
         index = situation.sample(s)
         stop_s = self._stop_s(frame, s)
         propose(situation.line, index, ego, self._world.cars, cast, stop_s, self._results, self._states)
-        best = self._results[int(np.argmax(self._preferred(scores(self._results))))]
+        self._best = int(np.argmax(scores(self._results) + self._preference()))
+        best = self._results[self._best]
         acceleration = float(best[P_ACCEL])
         if best[P_MEETS_S] <= EMERGENCY_TTC_S:
             acceleration = min(acceleration, EMERGENCY_MPS2)
         return from_physical(float(best[P_STEER]), acceleration)
 
-    @staticmethod
-    def _preferred(total: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores with a hair's breadth for the lane's middle, so that equals do not weave."""
-        middle = np.abs(np.tile(OFFSETS_M, len(SPEED_SHARES)))
-        preferred: NDArray[np.float64] = total - 1e-3 * middle
-        return preferred
+    def _preference(self) -> NDArray[np.float64]:
+        """A little for the lane's middle and the offset of before, so that near equals do not weave. [15]"""
+        offsets = np.tile(OFFSETS_M, len(SPEED_SHARES))
+        preference: NDArray[np.float64] = -MIDDLE_WEIGHT * np.abs(offsets)
+        if self._best >= 0:
+            preference += KEEP_WEIGHT * (offsets == offsets[self._best])
+        return preference
 
     def _stop_s(self, frame: Frame, s: float) -> float:
         """Where a light that is not green makes the front bumper stop; far away where none does."""

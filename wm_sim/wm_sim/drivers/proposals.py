@@ -25,6 +25,8 @@ OFFSETS_M = (-1.0, 0.0, 1.0)
 WHEELBASE_M, STEER_MOST_RAD, STEER_LAG_S, ACCEL_LAG_S = 2.75, 0.6, 0.05, 0.2
 IDM_ACCEL, IDM_BRAKE, IDM_HEADWAY_S, IDM_STANDSTILL_M, BRAKE_MOST = 1.5, 3.0, 1.5, 2.0, 6.0
 TTC_LOOKS_S = (0.3, 0.6, 0.9)
+PREVIEW_MIN_M, PREVIEW_S = 4.0, 1.0
+EDGE_M = 0.3  # kept from where the road ends
 STANDING_MPS = 0.05
 LON_LOW, LON_HIGH, LAT_MOST, JERK_MOST, YAW_RATE_MOST = -4.05, 2.40, 4.89, 8.37, 0.95  # nuPlan's comfort bounds
 
@@ -60,8 +62,11 @@ def propose(
 @kernel
 def _idm(v: float, desired: float, gap: float, closing: float) -> float:
     wish = IDM_STANDSTILL_M + max(0.0, v * IDM_HEADWAY_S + 0.5 * v * closing / math.sqrt(IDM_ACCEL * IDM_BRAKE))
-    free = 1.0 - (v / max(desired, 0.1)) ** 4
-    return min(max(IDM_ACCEL * (free - (wish / max(gap, 0.1)) ** 2), -BRAKE_MOST), IDM_ACCEL)
+    if v <= desired:
+        free = IDM_ACCEL * (1.0 - (v / max(desired, 0.1)) ** 4)
+    else:  # slows down comfortably to a lower speed (Treiber & Kesting 2013, eq. 11.25)
+        free = -IDM_BRAKE * (1.0 - (desired / v) ** (4.0 * IDM_ACCEL / IDM_BRAKE))
+    return min(max(free - IDM_ACCEL * (wish / max(gap, 0.1)) ** 2, -BRAKE_MOST), IDM_ACCEL)
 
 
 @kernel
@@ -86,7 +91,7 @@ def _roll(
         if j == 0:
             start = s
         states[j, Q_X], states[j, Q_Y], states[j, Q_YAW], states[j, Q_V], states[j, Q_S] = x, y, yaw, v, s
-        if d > line[index, LEFT_M] or d < -line[index, RIGHT_M]:
+        if d > line[index, LEFT_M] - EDGE_M or d < EDGE_M - line[index, RIGHT_M]:
             result[P_ON_ROAD] = 0.0
         gap, lead = 1.0e4, v
         for k in range(len(cast)):
@@ -108,7 +113,7 @@ def _roll(
                 away = (i - index) * LINE_STEP_M
                 curve = min(curve, 1.2 * (math.sqrt(v_curve * v_curve + 3.0 * away) - v))
         wish = max(min(_idm(v, share * line[index, LIMIT_MPS], gap, v - lead), curve), -BRAKE_MOST)
-        preview = max(4.0, 0.8 * v)
+        preview = max(PREVIEW_MIN_M, PREVIEW_S * v)
         heading = yaw - line[index, LYAW] - line[index, LCURVATURE] * (s - index * LINE_STEP_M)
         heading -= 2.0 * math.pi * math.floor((heading + math.pi) / (2.0 * math.pi))
         at = min(index + int(np.rint(0.15 * v / LINE_STEP_M)), len(line) - 1)
