@@ -18,7 +18,7 @@ import numpy as np
 
 from wm_ros import topic_table as topics
 from wm_sim.drivers import ExpertDriver
-from wm_sim.scenarios import FAMILIES
+from wm_sim.scenarios import FAMILIES, REPORTING_SEEDS, is_reporting_seed
 from wm_sim.world import Frame, World, WorldConfig
 from wm_training.bags.episode import EpisodeEncoder
 from wm_training.bags.writer import BagWriter
@@ -26,7 +26,6 @@ from wm_training.collect_report import BagResult, CollectReport, Episode, Episod
 from wm_training.errors import TrainingError
 from wm_training.exploration import ExplorationConfig, Explorer
 
-REPORTING_SEED = 1_000_000  # seeds from here up are for reporting and never trained on
 MANIFEST = "collect.json"
 TOPICS = (
     topics.CLOCK,
@@ -130,10 +129,10 @@ def _episodes(config: CollectConfig) -> list[Episode]:
         raise TrainingError(f"suite {config.suite}: no such scenario family; choose all, {', '.join(FAMILIES)}.")
     families = list(FAMILIES) if config.suite == "all" else [config.suite]
     worlds = [Episode(families[i % len(families)], config.seed + i // len(families)) for i in range(config.episodes)]
-    if config.seed < 0 or worlds[-1].seed >= REPORTING_SEED:
+    if config.seed < 0 or is_reporting_seed(worlds[-1].seed):
         raise TrainingError(
-            f"seeds {config.seed} to {worlds[-1].seed}: collecting uses 0 to {REPORTING_SEED - 1}, those above are for "
-            "reporting; choose another --seed."
+            f"seeds {config.seed} to {worlds[-1].seed}: collecting uses 0 to {REPORTING_SEEDS - 1}, those above are "
+            "for reporting; choose another --seed."
         )
     return worlds
 
