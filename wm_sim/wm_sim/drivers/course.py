@@ -15,8 +15,11 @@ from wm_sim.scene import LINE_STEP_M
 ROOM_M, ROOM_LEAST_M = 0.65, 0.3  # between the bodies
 EDGE_M = 0.25  # kept from where the road ends
 RAMP_MIN_M, RAMP_MAX_M, RAMP_S = 8.0, 30.0, 2.4
-WAIT_M = 11.0  # before the block, where a stop still leaves room to swing out
+BACK_M = 18.0  # ramp back to the lane's middle at least
+WAIT_M = 12.0  # before the block, where a stop still leaves room to swing out
 SIDE_ACCEL_MPS2 = 1.0
+STEERING_PACE = 0.006  # 1/(m s): a quintic ramp of length L to the side by D turns the wheels by about D v / L^3
+CREEP_MPS = 1.0
 BESIDE_MPS = 7.0  # most speed beside a standing thing
 _REAR_X_M = EGO_FRONT_X_M - EGO_LENGTH_M
 
@@ -38,13 +41,12 @@ class Swerve:
         up = np.clip((s - self.begin_s) / max(self.full_s - self.begin_s, 1e-6), 0.0, 1.0)
         down = np.clip((self.end_s - s) / max(self.end_s - self.leave_s, 1e-6), 0.0, 1.0)
         share = np.minimum(up, down)
-        offsets: NDArray[np.float64] = self.aside_m * share**3 * (10.0 - 15.0 * share + 6.0 * share * share)
-        return offsets
+        return np.asarray(self.aside_m * share**3 * (10.0 - 15.0 * share + 6.0 * share * share), dtype=np.float64)
 
-    def speed(self) -> float:
-        """At which the shorter ramp costs SIDE_ACCEL_MPS2."""
-        ramp = min(self.full_s - self.begin_s, self.end_s - self.leave_s)
-        return ramp * math.sqrt(SIDE_ACCEL_MPS2 / (5.8 * max(abs(self.aside_m), 0.1)))
+    def speed(self, ramp: float) -> float:
+        """At which a ramp of that length costs SIDE_ACCEL_MPS2 and the steering keeps up."""
+        aside = max(abs(self.aside_m), 0.1)
+        return max(min(ramp * math.sqrt(SIDE_ACCEL_MPS2 / (5.8 * aside)), STEERING_PACE * ramp**3 / aside), CREEP_MPS)
 
 
 def swerve_around(block: Block, s: float, v: float, right_m: float, left_m: float) -> Swerve | None:
@@ -69,7 +71,7 @@ def swerve_around(block: Block, s: float, v: float, right_m: float, left_m: floa
     leave = block.last_s - _REAR_X_M + 1.0
     ramp = min(max(RAMP_S * v, 12.0), RAMP_MAX_M)
     ramp = max(min(ramp, full - s), RAMP_MIN_M)
-    return Swerve(block.agent, block.first_s, full - ramp, full, leave, leave + max(ramp, 12.0), aside)
+    return Swerve(block.agent, block.first_s, full - ramp, full, leave, leave + max(ramp, BACK_M), aside)
 
 
 def blocking(block: Block) -> bool:
@@ -95,7 +97,10 @@ def offsets_of(swerves: list[Swerve], s: NDArray[np.float64]) -> NDArray[np.floa
 def cap_speeds(swerves: list[Swerve], s: NDArray[np.float64], caps: NDArray[np.float64]) -> None:
     """Lower the speeds `caps` [N] at s [N] to what the swerves allow, in place."""
     for swerve in swerves:
-        inside = (s >= swerve.begin_s) & (s <= swerve.end_s)
-        caps[inside] = np.minimum(caps[inside], max(swerve.speed(), 1.5))
-        beside = (s >= swerve.full_s) & (s <= swerve.leave_s)
-        caps[beside] = np.minimum(caps[beside], BESIDE_MPS)
+        for first, last, most in (
+            (swerve.begin_s, swerve.full_s, swerve.speed(swerve.full_s - swerve.begin_s)),
+            (swerve.full_s, swerve.leave_s, BESIDE_MPS),
+            (swerve.leave_s, swerve.end_s, swerve.speed(swerve.end_s - swerve.leave_s)),
+        ):
+            inside = (s >= first) & (s <= last)
+            caps[inside] = np.minimum(caps[inside], most)

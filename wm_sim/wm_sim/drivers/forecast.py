@@ -47,7 +47,7 @@ from wm_sim.scene import (
 )
 
 FORECAST_STEP_S = 0.2
-FORECAST_STEPS = 50  # 10 s
+FORECAST_STEPS = 70  # 14 s
 FAR_M = 1.0e6  # the offset of what is nowhere near the route
 REACH_M = 14.0  # from the route; beyond it a body counts as far away
 BRAKING_ON_S, GAINING_ON_S = 0.6, 4.0  # how long a present braking or gaining of speed is taken to go on

@@ -78,14 +78,19 @@ def stopping(v: float, distance: float, most: float) -> float:
 
 
 @kernel
-def following(v: float, gap: float, lead_mps: float, law: NDArray[np.float64]) -> float:
+def following(v: float, gap: float, lead_mps: float, lead_mps2: float, law: NDArray[np.float64]) -> float:
     """Acceleration (m/s²) behind a car: IDM, no harder than comfort unless it has to be."""
     closing = v - lead_mps
     accel, brake = law[LAW_ACCEL], law[LAW_BRAKE]
     wish = law[LAW_STANDSTILL] + max(0.0, v * law[LAW_HEADWAY] + 0.5 * v * closing / math.sqrt(accel * brake))
     comfortable = accel * (1.0 - (wish / max(gap, 0.5)) ** 2)
     needed = 0.5 * closing * closing / max(gap - 2.0, 0.3) if closing > 0.0 else 0.0
+    if lead_mps2 < -1.0:  # it may go on braking to a stop
+        room = gap - 2.0 - 0.2 * v + 0.5 * lead_mps * lead_mps / -lead_mps2
+        needed = max(needed, 0.5 * v * v / max(room, 0.3))
     floor = -max(brake, 1.3 * needed)
+    if lead_mps2 < -1.0:
+        comfortable = min(comfortable, -needed)
     return max(comfortable, floor, -law[LAW_BRAKE_MOST])
 
 
@@ -128,7 +133,10 @@ def wanted(
             in_way = abs(cast[k, later, F_D] - ahead[beside, AHEAD_OFFSET]) < room
         if in_way:
             gap = row[F_S] - row[F_HALF_S] - s - EGO_FRONT_X_M
-            wish = min(wish, following(v, gap, max(row[F_ALONG_MPS], 0.0), law))
+            change = (cast[k, min(step + 2, later), F_ALONG_MPS] - row[F_ALONG_MPS]) / (2.0 * FORECAST_STEP_S)
+            if cast[k, min(step + 2, later), F_D] == FAR_M:
+                change = 0.0
+            wish = min(wish, following(v, gap, max(row[F_ALONG_MPS], 0.0), change, law))
     return wish
 
 

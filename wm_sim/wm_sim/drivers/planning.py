@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.drivers.course import (
+    CREEP_MPS,
     WAIT_M,
     Swerve,
     blocking,
@@ -41,6 +42,7 @@ LINE_M = 0.6  # the same at a yield line
 PERSON_M = 3.5  # and before somebody who crosses
 COMFORT_STOP_MPS2 = 3.0
 DECIDE_S, EARLY_STOP_MPS2 = 6.0, 1.4  # a meeting later than that, before which so gentle a stop will do, can wait
+ASTRAY_M = 0.4  # off the planned way around something: slow down
 CAUTION_FROM_M = 30.0
 SWERVE_SEEN_M = 70.0
 SWERVE_LATE_M = 2.0  # a swerve not begun by then is thought of anew
@@ -142,6 +144,8 @@ class Planner:
         caps = np.full(AHEAD_SAMPLES, np.inf)
         offsets = offsets_of(swerves, s)
         cap_speeds(swerves, s, caps)
+        if swerves and abs(sight.d - offsets[0]) > ASTRAY_M:
+            caps = np.minimum(caps, np.where(offsets != 0.0, 1.5 * CREEP_MPS, np.inf))
         for at, aside in sight.waiting:
             if aside < CAUTION_M:
                 near = (s > at - CAUTION_FROM_M) & (s < at + 1.0)
