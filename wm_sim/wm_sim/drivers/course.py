@@ -82,7 +82,7 @@ def blocking(block: Block) -> bool:
 
 def samples(s: float, count: int) -> NDArray[np.float64]:
     """Arc lengths of `count` path samples from the ego's on."""
-    return (int(s / LINE_STEP_M) + np.arange(count)) * LINE_STEP_M
+    return (int(s / LINE_STEP_M) + np.arange(count, dtype=np.float64)) * LINE_STEP_M
 
 
 def offsets_of(swerves: list[Swerve], s: NDArray[np.float64]) -> NDArray[np.float64]:
