@@ -101,6 +101,25 @@ def even(points: NDArray[np.float64], step: float) -> NDArray[np.float64]:
     return np.stack([np.interp(at, along, points[:, k]) for k in range(2)], axis=1)
 
 
+def ring_of_points(points: NDArray[np.float64], smooth_m: float, step: float = LINE_STEP_M) -> NDArray[np.float64]:
+    """Points [M, 2] about `step` apart on the closed curve through points [N, 2]; the last is the first again."""
+    points = distinct(points, 0.5 * smooth_m)
+    if math.dist(points[0], points[-1]) < 0.5 * smooth_m:
+        points = points[:-1]
+    reach = min(3, len(points) - 1)
+    around = np.concatenate([points[-reach:], points, points[: reach + 1]])
+    along = length_along(around)
+    fine = smooth_curve(around, 0.5 * step)
+    at = np.linspace(0.0, along[-1], len(fine))
+    ring = fine[(at >= along[reach]) & (at < along[reach + len(points)])]
+    wide = np.concatenate([ring[-len(ring) // 2 :], ring, ring[: len(ring) // 2]])
+    ring = blur(wide, smooth_m / (0.5 * step))[len(ring) - len(ring) // 2 :][: len(ring)]
+    ring = np.concatenate([ring, ring[:1]])
+    length = length_along(ring)
+    want = np.linspace(0.0, length[-1], max(8, round(length[-1] / step)) + 1)
+    return np.stack([np.interp(want, length, ring[:, k]) for k in range(2)], axis=1)
+
+
 def line_of_points(
     points: NDArray[np.float64], smooth_m: float = 0.0, step: float = LINE_STEP_M
 ) -> NDArray[np.float64]:

@@ -36,7 +36,11 @@ LINE_MARGIN_M = 1.0
 
 @kernel
 def together(
-    a: NDArray[np.float64], b: NDArray[np.float64], found: NDArray[np.float64]
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    found: NDArray[np.float64],
+    same_ground_m: float,
+    same_shift_m: float,
 ) -> tuple[NDArray[np.bool_], int, int, float]:
     """Samples of path a that lie on path b [m]; of their longest stretch in step the first, the last and the shift.
 
@@ -48,12 +52,12 @@ def together(
     for i in range(len(a)):
         j = min(max(int(np.rint(found[i, 0])), 0), len(b) - 1)
         aligned = a[i, LCOS] * b[j, LCOS] + a[i, LSIN] * b[j, LSIN]
-        same[i] = found[i, 1] < SAME_GROUND_M and aligned > SAME_COS
+        same[i] = found[i, 1] < same_ground_m and aligned > SAME_COS
         shift = found[i, 0] * LINE_STEP_M - i * LINE_STEP_M
         if not same[i]:
             first = -1
             continue
-        if first < 0 or max(high, shift) - min(low, shift) > SAME_SHIFT_M:
+        if first < 0 or max(high, shift) - min(low, shift) > same_shift_m:
             first, low, high = i, shift, shift
         low, high = min(low, shift), max(high, shift)
         if i - first > best_last - best_first:
@@ -67,10 +71,12 @@ def _apart(a: Path, b: Path, reach: float) -> bool:
     return bool(np.any(b.samples[:, :2].min(0) > high + reach) or np.any(b.samples[:, :2].max(0) < low - reach))
 
 
-def overlaps(paths: Sequence[Path]) -> NDArray[np.float64]:
+def overlaps(
+    paths: Sequence[Path], same_ground_m: float = SAME_GROUND_M, same_shift_m: float = SAME_SHIFT_M
+) -> NDArray[np.float64]:
     """For every two paths the longest stretch that both run along: [P, P, 3], OVERLAP_* of scene.py.
 
-    A place at s_a on path a is the place s_a + SHIFT on path b to within 0.3 m.
+    A place at s_a on path a is the place s_a + SHIFT on path b to within 0.3 m; wider bounds suit recorded paths.
     """
     count = len(paths)
     table = np.zeros((count, count, 3))
@@ -79,10 +85,10 @@ def overlaps(paths: Sequence[Path]) -> NDArray[np.float64]:
         table[k, k] = 0.0, a.length_m, 0.0
         for m in range(k + 1, count):
             b = paths[m]
-            if _apart(a, b, SAME_GROUND_M):
+            if _apart(a, b, same_ground_m):
                 continue
-            found = project(a.samples, b.samples, 1.0)
-            _, first, last, shift = together(a.samples, b.samples, found)
+            found = project(a.samples, b.samples, 2.0)
+            _, first, last, shift = together(a.samples, b.samples, found, same_ground_m, same_shift_m)
             if last - first < 2:
                 continue
             start, end = first * LINE_STEP_M, last * LINE_STEP_M
@@ -108,8 +114,8 @@ def conflicts(paths: Sequence[Path], strip_m: float = STRIP_M) -> NDArray[np.flo
 def _meetings(k: int, a: Path, m: int, b: Path, strip_m: float) -> list[NDArray[np.float64]]:
     """Conflicts between two paths."""
     onto_b, onto_a = project(a.samples, b.samples, strip_m), project(b.samples, a.samples, strip_m)
-    same_a = together(a.samples, b.samples, onto_b)[0]
-    same_b = together(b.samples, a.samples, onto_a)[0]
+    same_a = together(a.samples, b.samples, onto_b, SAME_GROUND_M, SAME_SHIFT_M)[0]
+    same_b = together(b.samples, a.samples, onto_a, SAME_GROUND_M, SAME_SHIFT_M)[0]
     near = (onto_b[:, 1] < strip_m) & ~same_a
     near_b = (onto_a[:, 1] < strip_m) & ~same_b
     rows = []

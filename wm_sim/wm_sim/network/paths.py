@@ -19,9 +19,12 @@ from wm_sim.network.lanes import Lane, RoadNetwork
 from wm_sim.network.line import distinct, even, length_along, line_of_points, project
 from wm_sim.scene import (
     LANE_WIDTH_M,
+    LCOS,
+    LCURVATURE,
     LEFT_M,
     LIMIT_MPS,
     LINE_STEP_M,
+    LSIN,
     LX,
     LY,
     ONCOMING_LEFT,
@@ -140,3 +143,37 @@ def _fill(network: RoadNetwork, lane: Lane, samples: NDArray[np.float64], rows: 
             found = project(xy, beside.left if left != oncoming else beside.right, math.inf)
             room = np.where(found[:, 2] > 0.0, np.maximum(room, found[:, 1]), room)
         samples[rows, column] = room
+
+
+def extended(path: Path, before_m: float, after_m: float) -> Path:
+    """The path with straight pieces at its ends, under the rules that hold there."""
+    before, after = (max(0, math.ceil(length / LINE_STEP_M)) for length in (before_m, after_m))
+    if before + after == 0:
+        return path
+    samples = np.concatenate(
+        [np.repeat(path.samples[:1], before, 0), path.samples, np.repeat(path.samples[-1:], after, 0)]
+    )
+    for rows, end, steps in (
+        (slice(0, before), path.samples[0], np.arange(-before, 0)),
+        (slice(len(samples) - after, len(samples)), path.samples[-1], np.arange(1, after + 1)),
+    ):
+        samples[rows, LX] = end[LX] + steps * LINE_STEP_M * end[LCOS]
+        samples[rows, LY] = end[LY] + steps * LINE_STEP_M * end[LSIN]
+        samples[rows, LCURVATURE] = 0.0
+    starts = np.where(np.arange(len(path.starts_s)) > 0, path.starts_s + before * LINE_STEP_M, 0.0)
+    priority = np.pad(path.priority, (before, after), mode="edge")
+    return Path(samples, path.lanes, starts, priority, np.pad(path.junction, (before, after), mode="edge"))
+
+
+def with_curve_limits(path: Path, lateral_mps2: float = 2.2, braking_mps2: float = 1.5, least_mps: float = 3.0) -> Path:
+    """The path with limits at which its bends can be driven, lowered in time before them."""
+    samples = path.samples.copy()
+    wide = np.abs(samples[:, LCURVATURE])
+    safe = np.sqrt(lateral_mps2 / np.maximum(wide, 1e-6))
+    limit = np.maximum(np.minimum(samples[:, LIMIT_MPS], safe), least_mps)
+    squared = limit**2
+    at = 2.0 * braking_mps2 * LINE_STEP_M * np.arange(len(squared))
+    # The speed from which braking reaches every later limit: the least of v² + 2 b (s' - s).
+    squared = np.minimum.accumulate((squared + at)[::-1])[::-1] - at
+    samples[:, LIMIT_MPS] = np.minimum(np.sqrt(squared), samples[:, LIMIT_MPS])
+    return Path(samples, path.lanes, path.starts_s, path.priority, path.junction)
