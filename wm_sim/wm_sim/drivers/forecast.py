@@ -29,15 +29,17 @@ from wm_sim.scene import (
     LY,
     LYAW,
     PATH,
-    REACTIVE,
     SHIFT_RATE,
     SHIFT_TO,
     STANDING,
     STATION,
     TRACK,
-    TRACK_ALONG,
     TRACK_STEP_S,
     TRACK_TIME,
+    TRACK_V,
+    TRACK_X,
+    TRACK_Y,
+    TRACK_YAW,
     TRIGGERED,
     WIDTH,
     A,
@@ -134,16 +136,17 @@ def forecast(
         speed, change = agents[k, V], agents[k, A]
         if kind == CROSSING:
             speed, change = (max(speed, agents[k, DESIRED]) if agents[k, TRIGGERED] > 0.0 else speed), 0.0
-        if kind in (LOGGED, REACTIVE):
-            _forecast_track(agents[k], tracks, track_beside, step_s, out[k], kind == LOGGED)
+        if kind == LOGGED:
+            _forecast_track(agents[k], tracks, track_beside, step_s, out[k])
             continue
         begin, end = first[int(agents[k, PATH])], first[int(agents[k, PATH]) + 1]
         s, d = agents[k, S], agents[k, D]
         shift = abs(agents[k, SHIFT_RATE]) * step_s
         for j in range(out.shape[1]):
             i = begin + int(np.rint(s / LINE_STEP_M))
-            if i >= end or i < begin:
+            if i >= end:
                 break
+            i = max(i, begin)  # straight on before the path's start
             rest = s - (i - begin) * LINE_STEP_M
             s0, d0, turn = beside[i, 0], beside[i, 1], beside[i, 2]
             if d0 < FAR_M:
@@ -169,29 +172,21 @@ def _forecast_track(
     track_beside: NDArray[np.float64],
     step_s: float,
     out: NDArray[np.float64],
-    logged: bool,
 ) -> None:
-    """Forecast of one recorded road user: as recorded, or along its recorded way at its present speed."""
+    """Forecast of one replayed road user: as recorded."""
     q = int(agent[TRACK])
-    last = tracks.shape[1] - 1
-    i = int(np.rint(agent[TRACK_TIME] / TRACK_STEP_S))
+    now = int(np.rint(agent[TRACK_TIME] / TRACK_STEP_S))
     every = int(np.rint(step_s / TRACK_STEP_S))
     for j in range(len(out)):
-        if logged:
-            at = i + every * j
-        else:
-            along = agent[S] + agent[V] * j * step_s
-            at = i
-            while at < last and tracks[q, at, TRACK_ALONG] < along:
-                at += 1
-            i = at
-        if at < 0 or at > last or math.isnan(tracks[q, at, 0]):
+        at = now + every * j
+        if at < 0 or at >= tracks.shape[1] or math.isnan(tracks[q, at, TRACK_X]):
             continue
-        turn = track_beside[q, at, 2]
-        if track_beside[q, at, 1] < FAR_M:
-            speed = tracks[q, at, 3] if logged else agent[V]
-            write_body(
-                out[j], track_beside[q, at, 0], track_beside[q, at, 1], turn, agent[LENGTH], agent[WIDTH],
-                speed * math.cos(turn),
-            )  # fmt: skip
-        out[j, F_X], out[j, F_Y], out[j, F_YAW] = tracks[q, at, 0], tracks[q, at, 1], tracks[q, at, 2]
+        s0, d0, turn = track_beside[q, at, 0], track_beside[q, at, 1], track_beside[q, at, 2]
+        if d0 < FAR_M:
+            along = tracks[q, at, TRACK_V] * math.cos(turn)
+            write_body(out[j], s0, d0, turn, agent[LENGTH], agent[WIDTH], along)
+        out[j, F_X], out[j, F_Y], out[j, F_YAW] = (
+            tracks[q, at, TRACK_X],
+            tracks[q, at, TRACK_Y],
+            tracks[q, at, TRACK_YAW],
+        )
