@@ -1,4 +1,6 @@
-"""Cars in the camera picture: two boxes each (body and cabin), hit by exact rays inside their outline."""
+"""Road users and lights in the picture. A box is the outline of its faces in one colour, then what differs is added:
+sides in other light, windows, lamps. So nothing behind shows through where faces meet.
+"""
 
 from __future__ import annotations
 
@@ -8,170 +10,290 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.kernel import kernel
-from wm_sim.observation import CAMERA_HFOV_RAD, CAMERA_X_M, CAMERA_Z_M
-from wm_sim.traffic import ACTIVE, BLUE, CX, CY, CYAW, GREEN, HEIGHT, LENGTH, RED, WIDTH, A
+from wm_sim.observation import CAMERA_X_M, CAMERA_Z_M
+from wm_sim.scene import (
+    ACTIVE,
+    BODY,
+    CX,
+    CY,
+    CYAW,
+    LENGTH,
+    SIGNAL_X,
+    SIGNAL_Y,
+    SIGNAL_YAW,
+    WIDTH,
+    A,
+)
+from wm_sim.sensors import appearance as look_at
+from wm_sim.sensors.ground import HALF_TAN, NEAREST_M
+from wm_sim.sensors.raster import BODIES, Scratch, add_polygon, project
+from wm_sim.sensors.shapes import (
+    BOX_BLUE,
+    BOX_GREEN,
+    BOX_RED,
+    CABIN,
+    CAR_BODY,
+    STRIPED,
+    STYLE,
+    VAN,
+    WHEEL,
+    X0,
+    X1,
+    Y0,
+    Y1,
+    Z0,
+    Z1,
+    boxes_of,
+    boxes_of_signal,
+)
+from wm_sim.sensors.signals import draw_lamps
+from wm_sim.sensors.sweep import sweep_label, sweep_mix
 
-NEAR_M = 0.4
 VISIBLE_M = 150.0
-VAN_HEIGHT_M = 2.0  # from here up a car is one box
 BRAKING_MPS2 = -0.4
-_HALF_TAN = math.tan(CAMERA_HFOV_RAD / 2)
+SHADOW = 0.6
+STRIPE_M = 0.5
+DETAIL_PX = 0.3  # stripes and dark sills narrower than this are left out
+REAR, FRONT, RIGHT, LEFT, TOP = range(5)
+LABEL_SHARE = 0.35  # a pixel belongs to a body from this share on
+LABEL_VEHICLE, LABEL_SIGNAL = 4, 8  # semantic.py; persons, cyclists and barriers follow vehicles as in scene.BODY
 
 
 @kernel
-def hit_box(
-    ox: float, oy: float, oz: float, dx: float, dy: float, dz: float,
+def add_face(
+    scratch: Scratch, frame: tuple[float, float, float, float], face: int, rounded: bool,
     x0: float, x1: float, y0: float, y1: float, z0: float, z1: float,
-) -> tuple[float, int]:  # fmt: skip
-    """Distance along the ray to an axis-aligned box and the face hit (0 rear, 1 front, 2 right, 3 left, 4 top); inf."""
-    near, far, face = -math.inf, math.inf, -1
-    for axis in range(3):
-        if axis == 0:
-            o, d, low, high = ox, dx, x0, x1
-        elif axis == 1:
-            o, d, low, high = oy, dy, y0, y1
+) -> tuple[int, int]:  # fmt: skip
+    """Cover of one face of a box, or of a part of it; `frame` is the body's place from the ego and its direction."""
+    points, view = scratch.points, scratch.lens
+    fx, fy, cos, sin = frame
+    count = 8 if rounded else 4
+    for i in range(count):
+        # a from left to right and b upwards, as seen from outside.
+        if rounded:
+            a = 0.5 - 0.5 * math.cos(0.25 * math.pi * (i + 0.5))
+            b = 0.5 + 0.5 * math.sin(0.25 * math.pi * (i + 0.5))
         else:
-            o, d, low, high = oz, dz, z0, z1
-        if abs(d) < 1e-12:
-            if o < low or o > high:
-                return math.inf, -1
+            a = 0.0 if i < 2 else 1.0
+            b = 1.0 if 0 < i < 3 else 0.0
+        px, py, pz = x0, y0, z0 + b * (z1 - z0)
+        if face == REAR:
+            py = y1 + a * (y0 - y1)
+        elif face == FRONT:
+            px, py = x1, y0 + a * (y1 - y0)
+        elif face == RIGHT:
+            px = x0 + a * (x1 - x0)
+        elif face == LEFT:
+            px, py = x1 + a * (x0 - x1), y1
+        else:
+            px, py, pz = x0 + b * (x1 - x0), y1 + a * (y0 - y1), z1
+        dx, dy = fx + cos * px - sin * py, fy + sin * px + cos * py
+        for k in range(3):
+            points[i, k] = view[k, 0] * dx + view[k, 1] * dy + view[k, 2] * pz + view[k, 3]
+    kept = project(points, scratch.polygon, count, NEAREST_M)
+    return add_polygon(scratch.cover, scratch.touched, scratch.polygon, kept, 1.0)
+
+
+@kernel
+def light_on(face: int, sun: float) -> float:
+    """Brightness of a face; `sun` is the sun's direction seen from the body."""
+    if face == TOP:
+        return 1.05
+    normal = math.pi if face == REAR else 0.0 if face == FRONT else -0.5 * math.pi if face == RIGHT else 0.5 * math.pi
+    return 0.62 + 0.3 * max(0.0, math.cos(normal - sun))
+
+
+@kernel
+def add_detail(
+    scratch: Scratch, frame: tuple[float, float, float, float], face: int, base: tuple[float, float, float],
+    colour: tuple[float, float, float], clear: float,
+    x0: float, x1: float, y0: float, y1: float, z0: float, z1: float,
+) -> None:  # fmt: skip
+    """Turn a part of a face from its base colour into another."""
+    first, last = add_face(scratch, frame, face, False, x0, x1, y0, y1, z0, z1)
+    sweep_mix(
+        scratch.colours, scratch.cover, scratch.touched, first, last, 0.0,
+        (colour[0] - base[0]) * clear, (colour[1] - base[1]) * clear, (colour[2] - base[2]) * clear,
+    )  # fmt: skip
+
+
+@kernel
+def add_outline(
+    scratch: Scratch, frame: tuple[float, float, float, float], at: NDArray[np.float64], along: int, across: int, above: int
+) -> tuple[int, int]:
+    """Cover of the faces of a box that are seen (-1: not)."""
+    first, last = scratch.touched.shape[0], 0
+    for face in (along, across, above):
+        if face >= 0:
+            rounded = at[STYLE] == WHEEL and (face in (RIGHT, LEFT))
+            a, b = add_face(scratch, frame, face, rounded, at[X0], at[X1], at[Y0], at[Y1], at[Z0], at[Z1])
+            first, last = min(first, a), max(last, b)
+    return first, last
+
+
+@kernel
+def faces_seen(at: NDArray[np.float64], ox: float, oy: float) -> tuple[int, int, int]:
+    """Which faces of a box are seen from (ox, oy, CAMERA_Z_M) of its frame: rear or front, right or left, top; else -1."""
+    along = REAR if ox < at[X0] else FRONT if ox > at[X1] else -1
+    across = RIGHT if oy < at[Y0] else LEFT if oy > at[Y1] else -1
+    return along, across, TOP if at[Z1] < CAMERA_Z_M else -1
+
+
+@kernel
+def label_box(
+    scratch: Scratch, labels: NDArray[np.uint8], band: int, frame: tuple[float, float, float, float],
+    at: NDArray[np.float64], ox: float, oy: float, label: int,
+) -> None:  # fmt: skip
+    """Write a class where a box is seen."""
+    along, across, above = faces_seen(at, ox, oy)
+    first, last = add_outline(scratch, frame, at, along, across, above)
+    sweep_label(labels, scratch.cover, scratch.touched, band, first, last, label, LABEL_SHARE)
+
+
+@kernel
+def draw_box(
+    scratch: Scratch, frame: tuple[float, float, float, float], at: NDArray[np.float64], ox: float, oy: float,
+    sun: float, clear: float, hide: float, size_px: float, braking: bool,
+) -> None:  # fmt: skip
+    """One box seen from (ox, oy, CAMERA_Z_M) of its frame; size_px is how large a metre appears."""
+    x0, x1, y0, y1, z0, z1 = at[X0], at[X1], at[Y0], at[Y1], at[Z0], at[Z1]
+    style = int(at[STYLE])
+    along, across, above = faces_seen(at, ox, oy)
+    main = along if along >= 0 else across if across >= 0 else above
+    first, last = add_outline(scratch, frame, at, along, across, above)
+    if first >= last:
+        return
+    light = light_on(main, sun)
+    red, green, blue = at[BOX_RED], at[BOX_GREEN], at[BOX_BLUE]
+    scale = light * clear
+    sweep_mix(
+        scratch.colours, scratch.cover, scratch.touched, first, last, hide, red * scale, green * scale, blue * scale
+    )
+    for face in (along, across, above):
+        if face < 0:
             continue
-        first, second = (low - o) / d, (high - o) / d
-        from_low = first < second
-        enter, leave = min(first, second), max(first, second)
-        if enter > near:
-            near = enter
-            face = 2 * axis if from_low else 2 * axis + 1
-            if axis == 2:
-                face = 4
-        far = min(far, leave)
-    if near > far or far < 0.0 or near < 0.0:
-        return math.inf, -1
-    return near, face
-
-
-@kernel
-def shade(
-    rgb: NDArray[np.float64], car: NDArray[np.float64], face: int, cabin: bool, y: float, z: float, sun: float
-) -> None:
-    """Colour of the point (y, z) on a face of a car; `sun` is the sun's direction seen from the car."""
-    light = 0.62
-    if face == 4:
-        light = 1.05
-    else:
-        normal = math.pi if face == 0 else 0.0 if face == 1 else -0.5 * math.pi if face == 2 else 0.5 * math.pi
-        light += 0.3 * max(0.0, math.cos(normal - sun))
-    rgb[0], rgb[1], rgb[2] = car[RED] * light, car[GREEN] * light, car[BLUE] * light
-    height, half_width = car[HEIGHT], 0.5 * car[WIDTH]
-    if cabin:
-        if face != 4 and z < height - 0.1:
-            rgb[0], rgb[1], rgb[2] = 34.0 * light, 42.0 * light, 52.0 * light
-        return
-    if face == 4:
-        return
-    if height >= VAN_HEIGHT_M and face == 1 and z > 0.55 * height:
-        rgb[0], rgb[1], rgb[2] = 34.0, 42.0, 52.0
-    if z < 0.42:
-        rgb[0], rgb[1], rgb[2] = 38.0 * light, 38.0 * light, 40.0 * light
-    elif face == 0 and abs(y) > 0.52 * half_width and 0.58 < z < 0.86:
-        if car[A] < BRAKING_MPS2:
-            rgb[0], rgb[1], rgb[2] = 255.0, 48.0, 32.0
-        else:
-            rgb[0], rgb[1], rgb[2] = 150.0, 22.0, 20.0
-
-
-@kernel
-def paint_car(
-    image: NDArray[np.uint8], car: NDArray[np.float64], ahead: float, aside: float, turn: float,
-    gain: float, sun: float, haze: float, pitch: float,
-) -> None:  # fmt: skip
-    """Draw one car whose middle stands at (ahead, aside) of the camera, turned by `turn`, over the picture so far."""
-    height, width = image.shape[0], image.shape[1]
-    focal = 0.5 * width / _HALF_TAN
-    sin_pitch, cos_pitch = math.sin(pitch), math.cos(pitch)
-    cos, sin = math.cos(turn), math.sin(turn)
-    half_length, half_width, top = 0.5 * car[LENGTH], 0.5 * car[WIDTH], car[HEIGHT]
-    margin = 0.35  # of the shadow
-    u0, u1, v0, v1 = 1e9, -1e9, 1e9, -1e9
-    for corner in range(8):
-        bx = (half_length + margin) * (1.0 if corner & 1 else -1.0)
-        by = (half_width + margin) * (1.0 if corner & 2 else -1.0)
-        bz = (top if corner & 4 else 0.0) - CAMERA_Z_M
-        px, py = ahead + cos * bx - sin * by, aside + sin * bx + cos * by
-        depth = max(px * cos_pitch - bz * sin_pitch, NEAR_M)
-        u = 0.5 * width - focal * py / depth
-        v = 0.5 * height - focal * (px * sin_pitch + bz * cos_pitch) / depth
-        u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
-    first_u, last_u = max(0, math.floor(u0)), min(width, math.ceil(u1))
-    first_v, last_v = max(0, math.floor(v0)), min(height, math.ceil(v1))
-    if first_u >= last_u or first_v >= last_v:
-        return
-    pixels = (last_u - first_u) * (last_v - first_v)
-    subs = 4 if pixels < 50 else 3 if pixels < 200 else 2
-    ox, oy = -(cos * ahead + sin * aside), -(cos * aside - sin * ahead)  # the camera, seen from the car
-    is_van = top >= VAN_HEIGHT_M
-    belt = top if is_van else 0.62 * top
-    veil = 1.0 - math.exp(-math.hypot(ahead, aside) / haze)
-    rgb = np.empty(3)
-    total = np.empty(3)
-    for v in range(first_v, last_v):
-        for u in range(first_u, last_u):
-            hits, shadows = 0, 0
-            total[:] = 0.0
-            for sub in range(subs * subs):
-                right = (u + (sub % subs + 0.5) / subs - 0.5 * width) / focal
-                up = (0.5 * height - v - (sub // subs + 0.5) / subs) / focal
-                fx, fy, fz = cos_pitch + up * sin_pitch, -right, up * cos_pitch - sin_pitch
-                dx, dy = cos * fx + sin * fy, cos * fy - sin * fx
-                t, face = hit_box(
-                    ox, oy, CAMERA_Z_M, dx, dy, fz, -half_length, half_length, -half_width, half_width, 0.22, belt
+        own = light_on(face, sun)
+        base = (red * own, green * own, blue * own)
+        if face != main and style != WHEEL:
+            main_base = (red * light, green * light, blue * light)
+            add_detail(scratch, frame, face, main_base, base, clear, x0, x1, y0, y1, z0, z1)
+        if face == TOP:
+            continue
+        if style == CABIN:
+            glass = (34.0 * own, 42.0 * own, 52.0 * own)
+            add_detail(scratch, frame, face, base, glass, clear, x0, x1, y0, y1, z0, z1 - 0.1)
+        elif style == STRIPED:
+            draw_stripes(scratch, frame, face, base, own, clear, size_px, at)
+        elif style in (CAR_BODY, VAN):
+            if 0.2 * size_px > DETAIL_PX:
+                sill = (38.0 * own, 38.0 * own, 40.0 * own)
+                add_detail(scratch, frame, face, base, sill, clear, x0, x1, y0, y1, z0, z0 + 0.2)
+            if style == VAN and face == FRONT:
+                add_detail(
+                    scratch, frame, face, base, (34.0, 42.0, 52.0), clear, x0, x1, y0, y1, 0.55 * z1, z1
                 )
-                cabin = False
-                if not is_van:
-                    t2, face2 = hit_box(
-                        ox, oy, CAMERA_Z_M, dx, dy, fz,
-                        -0.40 * car[LENGTH], 0.20 * car[LENGTH], -0.88 * half_width, 0.88 * half_width, belt, top,
-                    )  # fmt: skip
-                    if t2 < t:
-                        t, face, cabin = t2, face2, True
-                if t < math.inf:
-                    shade(rgb, car, face, cabin, oy + t * dy, CAMERA_Z_M + t * fz, sun)
-                    hits += 1
-                    total += rgb
-                elif fz < 0.0:
-                    t = -CAMERA_Z_M / fz
-                    if abs(ox + t * dx) < half_length + 0.1 and abs(oy + t * dy) < half_width + 0.15:
-                        shadows += 1
-            if hits + shadows == 0:
-                continue
-            count = subs * subs
-            for c in range(3):
-                behind = float(image[v, u, c])
-                dark = behind * (1.0 - hits / count - 0.6 * shadows / count)
-                body = total[c] / count * gain * (1.0 - veil) + veil * behind * hits / count
-                image[v, u, c] = np.uint8(min(max(dark + body, 0.0), 255.0))
+            if face <= FRONT:
+                lamp = (150.0, 22.0, 20.0)
+                if face == FRONT:
+                    lamp = (216.0, 214.0, 198.0)
+                elif braking:
+                    lamp = (255.0, 48.0, 32.0)
+                add_detail(scratch, frame, face, base, lamp, clear, x0, x1, y0, 0.52 * y0, 0.58, 0.86)
+                add_detail(scratch, frame, face, base, lamp, clear, x0, x1, 0.52 * y1, y1, 0.58, 0.86)
 
 
 @kernel
-def paint_cars(
-    image: NDArray[np.uint8], cars: NDArray[np.float64], x: float, y: float, yaw: float,
-    gain: float, sun_yaw: float, haze: float, pitch: float,
+def draw_stripes(
+    scratch: Scratch, frame: tuple[float, float, float, float], face: int, base: tuple[float, float, float], own: float,
+    clear: float, size_px: float, at: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Draw the cars ahead of an ego at x, y, yaw, farthest first."""
+    """White stripes, every other STRIPE_M of the face; none where they would be too narrow to see."""
+    if STRIPE_M * size_px < DETAIL_PX:
+        return
+    white = (236.0 * own, 236.0 * own, 232.0 * own)
+    low, high = (at[Y0], at[Y1]) if face <= FRONT else (at[X0], at[X1])
+    from_m = low + STRIPE_M
+    while from_m < high:
+        to_m = min(from_m + STRIPE_M, high)
+        if face <= FRONT:
+            add_detail(scratch, frame, face, base, white, clear, at[X0], at[X1], from_m, to_m, at[Z0], at[Z1])
+        else:
+            add_detail(scratch, frame, face, base, white, clear, from_m, to_m, at[Y0], at[Y1], at[Z0], at[Z1])
+        from_m += 2.0 * STRIPE_M
+
+
+@kernel
+def order_bodies(
+    scratch: Scratch, agents: NDArray[np.float64], signals: NDArray[np.float64], x: float, y: float, yaw: float
+) -> int:
+    """Sort what may be in sight, farthest first, into scratch.order: agents by row, signals by -1 - row; how many."""
     cos, sin = math.cos(yaw), math.sin(yaw)
-    drawn_from = VISIBLE_M
-    while True:
-        best, distance, ahead, aside = -1, -1.0, 0.0, 0.0
-        for k in range(len(cars)):
-            if cars[k, ACTIVE] == 0.0:
+    order, away = scratch.order, scratch.away
+    count = 0
+    for k in range(len(agents) + len(signals)):
+        if k < len(agents):
+            if agents[k, ACTIVE] == 0.0:
                 continue
-            dx, dy = cars[k, CX] - x, cars[k, CY] - y
-            px, py = cos * dx + sin * dy - CAMERA_X_M, cos * dy - sin * dx
-            away = math.hypot(px, py)
-            if px > -0.5 * cars[k, LENGTH] and distance < away < drawn_from:
-                best, distance, ahead, aside = k, away, px, py
-        if best < 0:
-            return
-        drawn_from = distance
-        turn = cars[best, CYAW] - yaw
-        paint_car(image, cars[best], ahead, aside, turn, gain, sun_yaw - cars[best, CYAW], haze, pitch)
+            dx, dy, half = agents[k, CX] - x, agents[k, CY] - y, 0.5 * (agents[k, LENGTH] + agents[k, WIDTH])
+            which = k
+        else:
+            dx, dy, half = signals[k - len(agents), SIGNAL_X] - x, signals[k - len(agents), SIGNAL_Y] - y, 1.0
+            which = len(agents) - 1 - k
+        ahead, aside = cos * dx + sin * dy - CAMERA_X_M, cos * dy - sin * dx
+        distance = math.sqrt(ahead * ahead + aside * aside)
+        if ahead < -half or distance > VISIBLE_M or abs(aside) > ahead + 2.0 * half + 2.0:
+            continue
+        if count == BODIES:
+            if distance >= away[0]:
+                continue
+            for i in range(BODIES - 1):
+                order[i], away[i] = order[i + 1], away[i + 1]
+            count -= 1
+        i = count
+        while i > 0 and away[i - 1] < distance:
+            order[i], away[i] = order[i - 1], away[i - 1]
+            i -= 1
+        order[i], away[i] = which, distance
+        count += 1
+    return count
+
+
+@kernel
+def draw_bodies(
+    scratch: Scratch, labels: NDArray[np.uint8], band: int, agents: NDArray[np.float64], signals: NDArray[np.float64],
+    look: NDArray[np.float64], x: float, y: float, yaw: float, time_s: float,
+) -> None:  # fmt: skip
+    """Agents and signals over the band, farthest first; where `labels` has rows, their classes instead of colours."""
+    focal = 0.5 * (scratch.cover.shape[1] - 2) / HALF_TAN
+    cx, cy = x + CAMERA_X_M * math.cos(yaw), y + CAMERA_X_M * math.sin(yaw)
+    for i in range(order_bodies(scratch, agents, signals, x, y, yaw)):
+        k, distance = scratch.order[i], scratch.away[i]
+        if k >= 0:
+            bx, by, body_yaw, count = agents[k, CX], agents[k, CY], agents[k, CYAW], boxes_of(scratch.boxes, agents[k])
+        else:
+            signal = signals[-1 - k]
+            bx, by, body_yaw = signal[SIGNAL_X], signal[SIGNAL_Y], signal[SIGNAL_YAW]
+            count = boxes_of_signal(scratch.boxes, signal)
+        cos, sin = math.cos(body_yaw), math.sin(body_yaw)
+        frame = (bx - x, by - y, cos, sin)
+        ox, oy = cos * (cx - bx) + sin * (cy - by), cos * (cy - by) - sin * (cx - bx)
+        if len(labels) > 0:
+            label = LABEL_SIGNAL if k < 0 else LABEL_VEHICLE + int(agents[k, BODY])
+            for n in range(count):
+                label_box(scratch, labels, band, frame, scratch.boxes[n], ox, oy, label)
+            continue
+        hide = math.exp(-distance / look[look_at.HAZE])
+        clear = look[look_at.GAIN] * hide
+        braking = False
+        if k >= 0:
+            half_length, half_width = 0.5 * agents[k, LENGTH] + 0.1, 0.5 * agents[k, WIDTH] + 0.15
+            first, last = add_face(
+                scratch, frame, TOP, False, -half_length, half_length, -half_width, half_width, 0.0, 0.0
+            )
+            sweep_mix(scratch.colours, scratch.cover, scratch.touched, first, last, SHADOW, 0.0, 0.0, 0.0)
+            braking = agents[k, A] < BRAKING_MPS2
+        sun, size_px = look[look_at.SUN_YAW] - body_yaw, focal / max(distance, 1.0)
+        for n in range(count):
+            draw_box(scratch, frame, scratch.boxes[n], ox, oy, sun, clear, hide, size_px, braking)
+        if k < 0 and ox < 0.0:
+            draw_lamps(scratch, signals[-1 - k], bx - x, by - y, focal, hide, look[look_at.GAIN], time_s)

@@ -1,0 +1,294 @@
+"""The ground: rows of the picture, ribbons to polygons. The same for the camera and for the view from above."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_sim.kernel import kernel
+from wm_sim.observation import CAMERA_HFOV_RAD, CAMERA_X_M, CAMERA_Z_M
+from wm_sim.scene import (
+    ASPHALT,
+    CROSSWALK,
+    EDGE_LX,
+    EDGE_LY,
+    EDGE_RX,
+    EDGE_RY,
+    EDGE_S,
+    KERB,
+    MIDDLE_X,
+    MIDDLE_Y,
+    PAINT_DASHED,
+    RADIUS_M,
+    RIBBON_FIRST,
+    RIBBON_LAST,
+    SHOULDER,
+    SURFACE,
+)
+from wm_sim.sensors import appearance as look_at
+from wm_sim.sensors.raster import (
+    CELLS,
+    CLEAR,
+    GRAIN,
+    GROUND_X,
+    GROUND_Y,
+    LONG,
+    STEP_X,
+    STEP_Y,
+    VEIL_B,
+    VEIL_G,
+    VEIL_R,
+    VERTICES,
+    Scratch,
+    add_polygon,
+    project,
+)
+from wm_sim.sensors.sweep import fill_flat, fill_rough, sweep_ground
+
+NEAREST_M = 0.1
+SIGHT_M = 150.0  # beyond, the ground is haze
+STRIPE_M, STRIPE_PERIOD_M = 0.5, 1.0  # of a zebra crossing
+STEP_M = 6.4  # between a ribbon's edges at 1 m and focal length 1 px: a bend of 20 m radius then strays a quarter pixel
+MARKING = 3  # class of all paint
+SMALL_PX = 200  # wider pictures are for people and get finer ground
+HALF_TAN = math.tan(CAMERA_HFOV_RAD / 2)
+KERB_RGB = (168.0, 166.0, 160.0)
+GRASS_CELLS, ASPHALT_CELLS = 1.0, 3.0  # squares of texture a metre
+ASPHALT_GRAIN = 0.3  # of that of grass
+
+
+@kernel
+def camera_view(view: NDArray[np.float64], height: int, width: int, band: int, yaw: float, pitch: float) -> None:
+    """Projection of (X - x, Y - y, z, 1) on the picture's rows from `band` on: u w, v w and w, the depth (m)."""
+    focal = 0.5 * width / HALF_TAN
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    cp, sp = math.cos(pitch), math.sin(pitch)
+    depth = (cos * cp, sin * cp, -sp, CAMERA_Z_M * sp - CAMERA_X_M * cp)
+    down = (-cos * sp, -sin * sp, -cp, CAMERA_Z_M * cp + CAMERA_X_M * sp)
+    left = (-sin, cos, 0.0, 0.0)
+    for k in range(4):
+        view[0, k] = 0.5 * width * depth[k] - focal * left[k]
+        view[1, k] = (0.5 * height - band) * depth[k] + focal * down[k]
+        view[2, k] = depth[k]
+
+
+@kernel
+def rows_of_ground(
+    rows: NDArray[np.float64], count: int, band: int, height: int, width: int, look: NDArray[np.float64],
+    x: float, y: float, yaw: float, pitch: float,
+) -> int:  # fmt: skip
+    """Light, haze and place of the ground under rows `band` on; the first of `count` rows that lies below the horizon."""
+    focal = 0.5 * width / HALF_TAN
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    cp, sp = math.cos(pitch), math.sin(pitch)
+    gain = look[look_at.GAIN]
+    first = count
+    for row in range(count):
+        up = (0.5 * height - (band + row) - 0.5) / focal
+        down = sp - up * cp
+        if down <= 0.0:
+            continue
+        first = min(first, row)
+        reach = CAMERA_Z_M / down
+        ahead = CAMERA_X_M + reach * (cp + up * sp)
+        low, high = up - 0.5 / focal, up + 0.5 / focal
+        long = CAMERA_Z_M / max(sp - high * cp, 1e-3) * (cp + high * sp) - CAMERA_Z_M / (sp - low * cp) * (cp + low * sp)
+        haze = 1.0 - math.exp(-ahead / look[look_at.HAZE])
+        at = rows[row]
+        at[CLEAR] = (1.0 - haze) * gain
+        veil = haze * 0.85 * gain
+        at[VEIL_R] = veil * look[look_at.SKY_LOW]
+        at[VEIL_G] = veil * look[look_at.SKY_LOW + 1]
+        at[VEIL_B] = veil * look[look_at.SKY_LOW + 2]
+        across = reach / focal
+        aside = -(0.5 - 0.5 * width) * across
+        at[GROUND_X] = x + cos * ahead - sin * aside
+        at[GROUND_Y] = y + sin * ahead + cos * aside
+        at[STEP_X], at[STEP_Y] = sin * across, -cos * across
+        at[LONG] = long
+        at[GRAIN] = 2.0 * look[look_at.TEXTURE] * min(max(1.0 - 0.25 * long, 0.0), 1.0) * (1.0 - haze)
+        at[CELLS] = 1.0 if width <= SMALL_PX else 3.0
+    return first
+
+
+@kernel
+def lay_grass(
+    colours: NDArray[np.float32], rows: NDArray[np.float64], first: int, count: int, look: NDArray[np.float64]
+) -> None:
+    """Grass everywhere below the horizon."""
+    width = colours.shape[1] // 3
+    red, green, blue = look[look_at.GRASS], look[look_at.GRASS + 1], look[look_at.GRASS + 2]
+    seed = int(look[look_at.SEED])
+    for row in range(first, count):
+        at = rows[row]
+        r, g, b = red * at[CLEAR] + at[VEIL_R], green * at[CLEAR] + at[VEIL_G], blue * at[CLEAR] + at[VEIL_B]
+        if at[GRAIN] > 0.0:
+            fill_rough(colours, row, 0, width, r, g, b, at, GRASS_CELLS * at[CELLS], at[GRAIN], seed)
+        else:
+            fill_flat(colours, row, 0, width, r, g, b)
+
+
+@kernel
+def put(points: NDArray[np.float64], n: int, view: NDArray[np.float64], dx: float, dy: float) -> None:
+    """Ground point (dx, dy) from the ego's place becomes vertex n."""
+    for k in range(3):
+        points[n, k] = view[k, 0] * dx + view[k, 1] * dy + view[k, 3]
+
+
+@kernel
+def add_strip(
+    cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
+    view: NDArray[np.float64], edges: NDArray[np.float64], start: int, stop: int, from_s: float, to_s: float,
+    x: float, y: float, step_m: float, weight: float,
+) -> tuple[int, int]:  # fmt: skip
+    """Cover of a ribbon's edges start to stop between from_s and to_s, in steps of at least step_m; rows touched."""
+    # Left edge from the front of the buffer, right edge from its end: together they go round.
+    n, s_before = 0, -math.inf
+    for i in range(start, stop):
+        s = edges[i, EDGE_S]
+        t, a = 0.0, i
+        if s < from_s:
+            if i + 1 >= stop or edges[i + 1, EDGE_S] <= from_s:
+                continue
+            t = (from_s - s) / (edges[i + 1, EDGE_S] - s)
+        elif s > to_s:
+            if n == 0 or edges[i - 1, EDGE_S] >= to_s:
+                break
+            a, t = i - 1, (to_s - edges[i - 1, EDGE_S]) / (s - edges[i - 1, EDGE_S])
+        elif s - s_before < step_m and i < stop - 1 and edges[i + 1, EDGE_S] <= to_s:
+            continue
+        if n >= VERTICES // 2 - 1 and i < stop - 1 and s <= to_s:
+            continue
+        s_before = s
+        lx, ly, rx, ry = edges[a, EDGE_LX] - x, edges[a, EDGE_LY] - y, edges[a, EDGE_RX] - x, edges[a, EDGE_RY] - y
+        if t > 0.0:
+            lx += t * (edges[a + 1, EDGE_LX] - edges[a, EDGE_LX])
+            ly += t * (edges[a + 1, EDGE_LY] - edges[a, EDGE_LY])
+            rx += t * (edges[a + 1, EDGE_RX] - edges[a, EDGE_RX])
+            ry += t * (edges[a + 1, EDGE_RY] - edges[a, EDGE_RY])
+        put(points, n, view, lx, ly)
+        put(points, VERTICES - 1 - n, view, rx, ry)
+        n += 1
+    if n < 2:
+        return touched.shape[0], 0
+    for i in range(n):
+        for k in range(3):
+            points[n + i, k] = points[VERTICES - n + i, k]
+    kept = project(points, polygon, 2 * n, NEAREST_M)
+    return add_polygon(cover, touched, polygon, kept, weight)
+
+
+@kernel
+def add_ribbon(
+    cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
+    view: NDArray[np.float64], ribbon: NDArray[np.float64], edges: NDArray[np.float64], look: NDArray[np.float64],
+    x: float, y: float, step_m: float, row_m: float,
+) -> tuple[int, int]:  # fmt: skip
+    """Cover of one ribbon in steps of step_m; dashes run together where a row is row_m long. Returns the rows touched."""
+    start, stop = int(ribbon[RIBBON_FIRST]), int(ribbon[RIBBON_LAST])
+    surface = int(ribbon[SURFACE])
+    if surface not in (PAINT_DASHED, CROSSWALK):
+        return add_strip(
+            cover, touched, points, polygon, view, edges, start, stop, -math.inf, math.inf, x, y, step_m, 1.0
+        )
+    dash, period = look[look_at.DASH], look[look_at.DASH_PERIOD]
+    if surface == CROSSWALK:
+        dash, period = STRIPE_M, STRIPE_PERIOD_M
+    if row_m > period:
+        return add_strip(
+            cover, touched, points, polygon, view, edges, start, stop, -math.inf, math.inf, x, y, step_m, dash / period
+        )
+    first, last = touched.shape[0], 0
+    end_s = edges[stop - 1, EDGE_S]
+    from_s = math.floor(edges[start, EDGE_S] / period) * period
+    while from_s < end_s:
+        while start + 2 < stop and edges[start + 1, EDGE_S] <= from_s:
+            start += 1
+        a, b = add_strip(
+            cover, touched, points, polygon, view, edges, start, stop, from_s, from_s + dash, x, y, step_m, 1.0
+        )
+        first, last = min(first, a), max(last, b)
+        from_s += period
+    return first, last
+
+
+@kernel
+def colour_class(surface: int) -> int:
+    """Surfaces that are laid in one go: all paint is one."""
+    return surface if surface <= ASPHALT else KERB if surface == KERB else MARKING
+
+
+@kernel
+def nearest_of(ribbon: NDArray[np.float64], view: NDArray[np.float64], width: int, x: float, y: float) -> float:
+    """How near a ribbon may come (m, at least 2), inf where it is out of the picture."""
+    dx, dy, radius = ribbon[MIDDLE_X] - x, ribbon[MIDDLE_Y] - y, ribbon[RADIUS_M]
+    away = math.sqrt(dx * dx + dy * dy)
+    if away - radius > SIGHT_M:
+        return math.inf
+    for border in range(3):  # ahead, right of the left border, left of the right one: all linear in the place
+        a, b, c = view[2, 0], view[2, 1], view[2, 3]
+        if border == 1:
+            a, b, c = view[0, 0], view[0, 1], view[0, 3]
+        elif border == 2:
+            a, b, c = width * a - view[0, 0], width * b - view[0, 1], width * c - view[0, 3]
+        if a * dx + b * dy + c < -radius * math.sqrt(a * a + b * b):
+            return math.inf
+    return max(away - radius, 2.0)
+
+
+@kernel
+def lay_ribbons(
+    scratch: Scratch, ribbons: NDArray[np.float64], edges: NDArray[np.float64], look: NDArray[np.float64],
+    x: float, y: float, horizon: int, count: int, focal: float,
+) -> None:  # fmt: skip
+    """Lay all ribbons over rows `horizon` to count - 1 of the band, seen in a view whose row 0 is `horizon`.
+
+    Ribbons of one colour that follow each other are laid at once, so that they meet without a seam.
+    """
+    seed = int(look[look_at.SEED])
+    width = scratch.cover.shape[1] - 2
+    cover, touched = scratch.cover[horizon:count], scratch.touched[horizon:count]
+    colours, rows = scratch.colours[horizon:count], scratch.rows[horizon:count]
+    before, first, last = -1, count, 0
+    for k in range(len(ribbons) + 1):
+        laid = -1 if k == len(ribbons) else colour_class(int(ribbons[k, SURFACE]))
+        if laid != before:
+            if last > first:
+                lay_class(colours, cover, touched, rows, first, last, before, look, seed)
+            before, first, last = laid, count, 0
+        if k == len(ribbons):
+            return
+        nearest = nearest_of(ribbons[k], scratch.lens, width, x, y)
+        if nearest == math.inf:
+            continue
+        a, b = add_ribbon(
+            cover, touched, scratch.points, scratch.polygon, scratch.lens, ribbons[k], edges, look, x, y,
+            STEP_M * math.sqrt(nearest / focal), nearest * nearest / (CAMERA_Z_M * focal),
+        )  # fmt: skip
+        first, last = min(first, a), max(last, b)
+
+
+@kernel
+def lay_class(
+    colours: NDArray[np.float32], cover: NDArray[np.float32], touched: NDArray[np.uint64], rows: NDArray[np.float64],
+    first: int, last: int, laid: int, look: NDArray[np.float64], seed: int,
+) -> None:  # fmt: skip
+    """Give the covered area its surface's colour."""
+    if laid == KERB:
+        sweep_ground(
+            colours, cover, touched, rows, first, last, KERB_RGB[0], KERB_RGB[1], KERB_RGB[2], 1.0, 0.0, 0.0, seed
+        )
+        return
+    column, cells, grain, wear = look_at.GRASS, GRASS_CELLS, 1.0, 0.0
+    if laid == SHOULDER:
+        column = look_at.SHOULDER
+    elif laid == ASPHALT:
+        column, cells, grain = look_at.ASPHALT, ASPHALT_CELLS, ASPHALT_GRAIN
+    elif laid == MARKING:
+        column, grain, wear = look_at.MARKING, -1.0, 1.6 * look[look_at.WEAR]
+    sweep_ground(
+        colours, cover, touched, rows, first, last, look[column], look[column + 1], look[column + 2], cells, grain, wear,
+        seed,
+    )  # fmt: skip

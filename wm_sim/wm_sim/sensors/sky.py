@@ -1,0 +1,67 @@
+"""Sky above the horizon, with a line of far trees that turns with the heading."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_sim.kernel import hash_unit, kernel
+from wm_sim.sensors import appearance as look_at
+from wm_sim.sensors.ground import HALF_TAN
+from wm_sim.sensors.sweep import fill_flat, mix_pixel
+
+TREES_PER_RAD = 9.0
+_MOST = 32  # lattice points over the field of view of 90°
+
+
+@kernel
+def grow_trees(columns: NDArray[np.float32], look: NDArray[np.float64], yaw: float) -> None:
+    """Height of the tree line over each column, as a slope."""
+    seed = int(look[look_at.SEED])
+    width = columns.shape[1]
+    height = np.float32(look[look_at.TREE_HEIGHT])
+    first = math.floor((yaw - columns[0, width - 1]) * TREES_PER_RAD)
+    turned = np.float32(yaw * TREES_PER_RAD - first)
+    crowns = np.empty(_MOST, dtype=np.float32)
+    for k in range(min(_MOST, int(turned - columns[0, 0] * TREES_PER_RAD) + 2)):
+        crowns[k] = hash_unit(seed, first + k, 7)
+    for u in range(width):
+        angle = turned - columns[0, u] * np.float32(TREES_PER_RAD)
+        whole = np.int64(angle)
+        part = angle - np.float32(whole)
+        part = part * part * (np.float32(3.0) - np.float32(2.0) * part)
+        bump = crowns[whole] + part * (crowns[whole + 1] - crowns[whole])
+        columns[1, u] = height * (np.float32(0.25) + np.float32(0.75) * bump)
+
+
+@kernel
+def draw_sky(
+    colours: NDArray[np.float32], columns: NDArray[np.float32], count: int, band: int, height: int,
+    look: NDArray[np.float64], pitch: float,
+) -> None:  # fmt: skip
+    """Rows of the band that lie above the horizon, up to `count`."""
+    width = columns.shape[1]
+    focal = 0.5 * width / HALF_TAN
+    cp, sp = math.cos(pitch), math.sin(pitch)
+    gain = look[look_at.GAIN]
+    low, top, trees = look_at.SKY_LOW, look_at.SKY_TOP, look_at.TREES
+    for row in range(count):
+        up = (0.5 * height - (band + row) - 0.5) / focal
+        slope = (up * cp - sp) / (cp + up * sp)
+        mix = min(1.0, slope * 1.6)
+        r = ((1.0 - mix) * look[low] + mix * look[top]) * gain
+        g = ((1.0 - mix) * look[low + 1] + mix * look[top + 1]) * gain
+        b = ((1.0 - mix) * look[low + 2] + mix * look[top + 2]) * gain
+        fill_flat(colours, row, 0, width, r, g, b)
+        if slope - 0.5 / focal > look[look_at.TREE_HEIGHT]:
+            continue
+        tr = (0.65 * look[trees] + 0.35 * look[low]) * gain
+        tg = (0.65 * look[trees + 1] + 0.35 * look[low + 1]) * gain
+        tb = (0.65 * look[trees + 2] + 0.35 * look[low + 2]) * gain
+        ground = max(0.5 - slope * focal, 0.0)  # share of the row below the horizon
+        for u in range(width):
+            tree = min(max((columns[1, u] - slope) * focal + 0.5, 0.0), 1.0) - ground
+            if tree > 0.0:
+                mix_pixel(colours, row, u, 1.0 - tree, tree * tr, tree * tg, tree * tb)
