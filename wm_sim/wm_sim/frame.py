@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_sim.scenarios.scenario import Options
+
 Pose = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """What to simulate; None leaves a length to the scenario."""
+
+    camera: bool = True
+    scan: bool = True
+    noise: bool = True  # domain randomisation: car, look, localisation, sensor noise
+    route_length_m: float | None = None
+    time_limit_s: float | None = None
+    camera_size: tuple[int, int] = (64, 64)  # height, width
+    density: float = 1.0  # times the usual number of other road users
+    scoring: bool = False  # labels that only scores need
+
+    @property
+    def options(self) -> Options:
+        """What it asks of a scenario."""
+        return Options(self.noise, self.route_length_m, self.time_limit_s, self.density)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +50,14 @@ class Truth:
     scenario: str
     episode: int  # the seed
     step: int
+    limit_mps: float = math.inf  # speed limit here
+    red_lights: int = 0  # stop lines crossed in red since the start
+    ttc_s: float = math.inf  # time to collision if everybody goes straight on, inf from 3 s up; where `scoring` is on
 
 
 @dataclass(slots=True)
 class Event:
-    """Something that happens once: collision, off_road, route_done, timeout, reset."""
+    """Something that happens: collision, off_road, route_done, timeout, red_light, reset; all but red_light once."""
 
     type: str
     intensity: float

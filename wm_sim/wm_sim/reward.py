@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wm_sim.kernel import kernel
 from wm_sim.vehicle import STEER_RATE_MAX_RADPS
 
 CRASH_REWARD = -3.0  # of the step that ends in a collision or off the road, instead of the sum below
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What happened in a step; speeds m/s, lengths m, gap bumper to bumper."""
-
-    duration_s: float
-    advanced_m: float
-    lateral_m: float
-    lane_width_m: float
-    speed_mps: float
-    limit_mps: float
-    gap_m: float
-    closing_mps: float
-    jerk_mps3: float
-    steer_rate_radps: float
-
-
+@kernel
 def ramp(value: float, start: float, full: float) -> float:
     """0 up to `start`, 1 from `full` on, linear between; start > full ramps the other way."""
     return min(max((value - start) / (full - start), 0.0), 1.0)
 
 
+@kernel
 def danger(speed_mps: float, gap_m: float, closing_mps: float) -> float:
     """0 where the car ahead is no concern, up to 1: braking beyond 1.5 m/s², headway under 1 s, gap under 3 m."""
     needed = max(closing_mps, 0.0) ** 2 / (2.0 * max(gap_m - 2.0, 0.5))
@@ -39,14 +24,29 @@ def danger(speed_mps: float, gap_m: float, closing_mps: float) -> float:
     return min(1.0, braking + 0.5 * headway + close)
 
 
-def step_reward(p: Progress) -> float:
-    """Reward of a step that did not end in a crash, within about [-2.6, 1] and mostly in [-1.5, 1]."""
-    if p.duration_s <= 0.0:
+@kernel
+def step_reward(
+    duration_s: float,
+    advanced_m: float,
+    lateral_m: float,
+    lane_width_m: float,
+    speed_mps: float,
+    limit_mps: float,
+    gap_m: float,
+    closing_mps: float,
+    jerk_mps3: float,
+    steer_rate_radps: float,
+) -> float:
+    """Reward of a step that did not end in a crash, within about [-2.6, 1] and mostly in [-1.5, 1].
+
+    Speeds in m/s, lengths in m, gap bumper to bumper.
+    """
+    if duration_s <= 0.0:
         return 0.0
-    progress = min(max(p.advanced_m / (p.limit_mps * p.duration_s), 0.0), 1.0)
-    off_centre = min((p.lateral_m / (0.5 * p.lane_width_m)) ** 2, 1.0)
-    overspeed = ramp(p.speed_mps / p.limit_mps, 1.0, 1.2)
-    jerk = min((p.jerk_mps3 / 20.0) ** 2, 1.0)
-    steering = min((p.steer_rate_radps / STEER_RATE_MAX_RADPS) ** 2, 1.0)
-    unsafe = danger(p.speed_mps, p.gap_m, p.closing_mps)
+    progress = min(max(advanced_m / (limit_mps * duration_s), 0.0), 1.0)
+    off_centre = min((lateral_m / (0.5 * lane_width_m)) ** 2, 1.0)
+    overspeed = ramp(speed_mps / limit_mps, 1.0, 1.2)
+    jerk = min((jerk_mps3 / 20.0) ** 2, 1.0)
+    steering = min((steer_rate_radps / STEER_RATE_MAX_RADPS) ** 2, 1.0)
+    unsafe = danger(speed_mps, gap_m, closing_mps)
     return progress - 0.5 * off_centre - 0.5 * overspeed - 1.5 * unsafe - 0.05 * jerk - 0.05 * steering

@@ -2,263 +2,198 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wm_sim import vehicle
-from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
+from wm_sim import arrays as at
+from wm_sim import judge
 from wm_sim.errors import SimError
-from wm_sim.frame import Event, Frame, Truth
-from wm_sim.observation import PHYSICS_STEP_S, SCAN_MAX_M, SCAN_SIZE, RouteTracker, state_vector
-from wm_sim.reward import CRASH_REWARD, Progress, step_reward
-from wm_sim.scenarios import Options, Scenario, build_scenario
-from wm_sim.sensors.camera import draw_camera
-from wm_sim.sensors.lidar import RANGE_NOISE_M, cast_scan
-from wm_sim.traffic import V, measure, place_cars, step_traffic
-
-ROUTE_BEYOND_M = 80.0  # the published route goes on past the finish, as far as the look-ahead reaches
-
+from wm_sim.frame import Event, Frame, Truth, WorldConfig
+from wm_sim.observation import PHYSICS_STEP_S
+from wm_sim.scenarios import Scenario, build_scenario
+from wm_sim.scene import BARRIER, BODY, CAR, CYCLIST, PEDESTRIAN
+from wm_sim.worlds import Worlds
 
 __all__ = ["Event", "Frame", "Truth", "World", "WorldConfig"]
 
-
-@dataclass(frozen=True)
-class WorldConfig:
-    """What to simulate; None leaves a length to the scenario."""
-
-    camera: bool = True
-    scan: bool = True
-    noise: bool = True  # domain randomisation: car, look, localisation, sensor noise
-    route_length_m: float | None = None
-    time_limit_s: float | None = None
-    camera_size: tuple[int, int] = (64, 64)  # height, width
+BODY_NAMES = {CAR: "car", PEDESTRIAN: "pedestrian", CYCLIST: "cyclist", BARRIER: "barrier"}
 
 
 class World:
-    """A road, a car, other cars and sensors.
+    """A road, a car, other road users and sensors: one slot of `Worlds`, by default one of its own.
 
     `step(action)` is a model step of 0.1 s: half of it still under the previous command, because a command decided
     from a frame reaches the wheels one physics step later; the ROS stack has the same delay.
     """
 
     def __init__(self, config: WorldConfig = WorldConfig()) -> None:
-        self.config = config
-        height, width = config.camera_size
-        if not (8 <= height <= 2160 and 8 <= width <= 3840):
-            raise SimError(f"camera size {height}x{width}: expected 8x8 to 2160x3840 (height x width).")
-        self._options = Options(config.noise, config.route_length_m, config.time_limit_s)
-        self._scenario: Scenario | None = None
-        self.family, self.seed = "", 0
-        self.route = np.zeros((0, 2))
-        self.ego = np.zeros(vehicle.EGO_STATE_SIZE)
+        self._attach(Worlds(1, config), 0)
+
+    @classmethod
+    def of(cls, worlds: Worlds, n: int) -> World:
+        """World n of several, as it stands."""
+        world = cls.__new__(cls)
+        world._attach(worlds, n)
+        return world
+
+    def _attach(self, worlds: Worlds, n: int) -> None:
+        self.worlds, self._n, self.config = worlds, n, worlds.config
+        self.trail: list[tuple[float, float]] = []  # where the ego was at each look, for pictures
+
+    @property
+    def arrays(self) -> at.WorldArrays:
+        """Everything that moves; this world is row 0, or its number among several."""
+        return self.worlds.arrays
 
     @property
     def scenario(self) -> Scenario:
         """The running episode's scenario."""
-        if self._scenario is None:
+        scenario = self.worlds.scenarios[self._n]
+        if scenario is None:
             raise SimError("the world has no episode yet: call reset(family, seed) first.")
-        return self._scenario
+        return scenario
+
+    @property
+    def family(self) -> str:
+        """The running episode's family, "" before the first."""
+        scenario = self.worlds.scenarios[self._n]
+        return scenario.family if scenario else ""
+
+    @property
+    def seed(self) -> int:
+        """The running episode's seed."""
+        scenario = self.worlds.scenarios[self._n]
+        return scenario.seed if scenario else 0
+
+    @property
+    def route(self) -> NDArray[np.float64]:
+        """The published route [W, 2], about 2 m from point to point."""
+        scenario = self.worlds.scenarios[self._n]
+        return scenario.scene.route if scenario else np.zeros((0, 2))
+
+    @property
+    def ego(self) -> NDArray[np.float64]:
+        """The ego's state [EGO_STATE_SIZE], a view."""
+        return self.arrays.ego[self._n]
+
+    @property
+    def cars(self) -> NDArray[np.float64]:
+        """All other road users [K, AGENT_SIZE], a view."""
+        return self.arrays.agents[self._n, : self.arrays.counts[self._n, at.AGENTS]]
+
+    @property
+    def time_s(self) -> float:
+        """Since the episode's start."""
+        return float(self.arrays.clock[self._n, at.TICKS]) * PHYSICS_STEP_S
 
     @property
     def progress_m(self) -> float:
         """How far along the route the ego is."""
-        return self._s - self.scenario.start_s
+        return float(self.arrays.seen[self._n, 0]) - self.scenario.start_s
 
     @property
     def road_index(self) -> int:
-        """The road's sample nearest to the ego."""
-        return self._index
+        """The sample of path 0 nearest to the ego."""
+        return int(self.arrays.clock[self._n, at.SAMPLE])
 
     def reset(self, family: str, seed: int) -> Frame:
         """Start the episode that (family, seed) stands for and look at it."""
-        scenario = build_scenario(family, int(seed), self._options)
-        self._scenario = scenario
-        self.family, self.seed = family, int(seed)
-        self.cars = scenario.cars.copy()
-        self._scripts = scenario.scripts
-        self._line = scenario.road.line
-        self._parameters = scenario.vehicle.as_array()
-        finish = scenario.start_s + scenario.route_length_m
-        self.route = scenario.road.polyline(scenario.start_s, finish + ROUTE_BEYOND_M)
-        self._tracker = RouteTracker(self.route)
-        x, y, yaw = scenario.road.point(scenario.start_s, scenario.ego.lateral_m)
-        self.ego = np.zeros(vehicle.EGO_STATE_SIZE)
-        self.ego[[vehicle.X, vehicle.Y, vehicle.SPEED]] = x, y, scenario.ego.speed_mps
-        self.ego[vehicle.YAW] = math.remainder(yaw + scenario.ego.heading_rad, 2.0 * math.pi)
-        place_cars(self.cars, self._line)
-        self._commanded = np.zeros(2, dtype=np.float32)
-        self._steering, self._acceleration = 0.0, 0.0
-        self._ticks = 0
-        self._index = round(scenario.start_s / 0.5)
-        self._collided = self._off_road = self._done = self._timeout = False
-        self._events = [Event("reset", 0.0, f"{family} {self.seed}")]
-        self._locate()
-        self._last_s, self._last_ticks = self._s, 0
-        self._last_acceleration, self._last_steer = 0.0, 0.0
-        self._over = False
-        self.trail: list[tuple[float, float]] = []  # where the ego was at each look, for pictures
-        return self.sense()
+        return self.reset_to(build_scenario(family, int(seed), self.config.options))
+
+    def reset_to(self, scenario: Scenario) -> Frame:
+        """Start a scenario and look at it."""
+        self.worlds.load(self._n, scenario)
+        self.trail = []
+        return self._frame()
 
     def command(self, action: ArrayLike) -> None:
         """Execute an action [2] from the next tick on; clipped, and full braking where it is not a number."""
         steer, accel = np.asarray(action, dtype=np.float32).reshape(2).tolist()
-        if math.isnan(steer) or math.isnan(accel):
-            steer = float(self._commanded[0]) if math.isnan(steer) else steer
-            accel = -1.0
-        steer, accel = min(max(steer, -1.0), 1.0), min(max(accel, -1.0), 1.0)
-        most = ACCEL_MAX_MPS2 if accel > 0.0 else BRAKE_MAX_MPS2
-        self._steering, self._acceleration = steer * STEER_MAX_RAD, accel * most
-        # Rounded as vehicle/status carries it, physical and in float32, so that bags read back the same bits.
-        status = np.array([steer, accel], dtype=np.float32)
-        scale = np.array([STEER_MAX_RAD, most], dtype=np.float32)
-        self._commanded = status * scale / scale
+        self.worlds.command(self._n, steer, accel)
 
     def tick(self) -> None:
         """One physics step of 0.05 s."""
-        if self._scenario is None:
-            raise SimError("the world has no episode yet: call reset(family, seed) first.")
-        vehicle.step_vehicle(self.ego, self._parameters, self._steering, self._acceleration, PHYSICS_STEP_S)
-        step_traffic(self.cars, self._scripts, self._line, PHYSICS_STEP_S)
-        self._ticks += 1
-        self._locate()
-        self._judge()
+        _ = self.scenario
+        self.worlds.tick(self._n)
 
     def step(self, action: ArrayLike) -> Frame:
         """A model step of 0.1 s; the action takes effect after half of it."""
+        if len(self.worlds) == 1:
+            self.worlds.step(np.asarray(action, dtype=np.float32).reshape(1, 2))
+            return self._frame()
         self.tick()
         self.command(action)
         self.tick()
         return self.sense()
 
-    def _locate(self) -> None:
-        (
-            self._index, self._s, self._d, self._heading, self._curvature, self._gap, self._closing, self._touched,
-        ) = measure(self.ego, self.cars, self._line, self._index)  # fmt: skip
-
-    def _judge(self) -> None:
-        """Latch what ends the episode, once."""
-        scenario = self.scenario
-        if self._collided or self._off_road or self._done:
-            return
-        progress = self._s - scenario.start_s
-        if self._touched >= 0:
-            self._collided = True
-            impact = abs(float(self.ego[vehicle.SPEED]) - float(self.cars[self._touched, V]))
-            self._events.append(Event("collision", impact, f"car {self._touched} at {impact:.1f} m/s"))
-        elif abs(self._d) > 0.5 * scenario.road.lane_width_m:
-            self._off_road = True
-            side = "left" if self._d > 0 else "right"
-            self._events.append(Event("off_road", abs(self._d), f"{abs(self._d):.2f} m {side} of the lane centre"))
-        elif progress >= scenario.route_length_m:
-            self._done = True
-            self._events.append(Event("route_done", progress, f"{scenario.route_length_m:.0f} m"))
-        elif not self._timeout and self._ticks * PHYSICS_STEP_S >= scenario.time_limit_s - 1e-9:
-            self._timeout = True
-            self._events.append(Event("timeout", progress, f"after {scenario.time_limit_s:.0f} s"))
-
-    def _reward(self) -> float:
-        """Reward since the last look; 0 once the episode is over."""
-        scenario, ego = self.scenario, self.ego
-        duration = (self._ticks - self._last_ticks) * PHYSICS_STEP_S
-        if duration <= 0.0 or self._over:
-            return 0.0
-        if self._collided or self._off_road:
-            return CRASH_REWARD
-        acceleration, steer = float(ego[vehicle.ACCELERATION]), float(ego[vehicle.STEER])
-        return step_reward(
-            Progress(
-                duration_s=duration,
-                advanced_m=self._s - self._last_s,
-                lateral_m=self._d,
-                lane_width_m=scenario.road.lane_width_m,
-                speed_mps=float(ego[vehicle.SPEED]),
-                limit_mps=scenario.speed_limit_mps,
-                gap_m=self._gap,
-                closing_mps=self._closing,
-                jerk_mps3=(acceleration - self._last_acceleration) / duration,
-                steer_rate_radps=(steer - self._last_steer) / duration,
-            )
-        )
-
     def sense(self) -> Frame:
         """Look at the world as it is now: sensors, labels, and the events since the last look."""
-        scenario = self.scenario
+        _ = self.scenario
+        self.worlds.look(self._n)
+        return self._frame()
+
+    def _frame(self) -> Frame:
+        worlds, n, scenario = self.worlds, self._n, self.scenario
         x, y, yaw, speed, steer, _, acceleration, yaw_rate = self.ego.tolist()
-        time_s = self._ticks * PHYSICS_STEP_S
-        camera, scan = self._draw(x, y, yaw)
         self.trail.append((x, y))
-        ex, ey, eyaw = scenario.localisation.at(time_s)
-        pose = (x + ex, y + ey, math.remainder(yaw + eyaw, 2.0 * math.pi))
-        state = state_vector(
-            speed, acceleration, yaw_rate, steer, self._commanded, scenario.speed_limit_mps, self._tracker.ahead(*pose)
-        )
-        reward = self._reward()
+        row = worlds.truth[n].tolist()
+        memory = worlds.arrays.memory[n]
         truth = Truth(
-            lateral_error_m=self._d,
-            heading_error_rad=self._heading,
-            curvature_1pm=self._curvature,
-            lane_width_m=scenario.road.lane_width_m,
-            gap_ahead_m=self._gap,
-            closing_speed_mps=self._closing,
-            progress_m=self._s - scenario.start_s,
-            route_length_m=scenario.route_length_m,
-            reward=reward,
-            collided=self._collided,
-            off_road=self._off_road,
-            scenario=self.family,
-            episode=self.seed,
-            step=self._ticks // 2,
+            *row[:9],
+            collided=row[9] > 0.0,
+            off_road=row[10] > 0.0,
+            scenario=scenario.family,
+            episode=scenario.seed,
+            step=int(row[11]),
+            limit_mps=row[12],
+            red_lights=int(row[14]),
+            ttc_s=row[15],
         )
-        frame = Frame(
-            time_s=time_s,
-            camera=camera,
-            scan=scan,
-            state=state,
-            pose=pose,
+        px, py, pyaw = worlds.pose[n].tolist()
+        return Frame(
+            time_s=self.time_s,
+            camera=worlds.camera[n].copy(),
+            scan=worlds.scan[n].copy(),
+            state=worlds.state[n].copy(),
+            pose=(px, py, pyaw),
             true_pose=(x, y, yaw),
             speed_mps=speed,
             acceleration_mps2=acceleration,
             yaw_rate_radps=yaw_rate,
             steering_angle_rad=steer,
-            speed_limit_mps=scenario.speed_limit_mps,
-            commanded=self._commanded,
+            speed_limit_mps=truth.limit_mps,
+            commanded=memory[[at.COMMANDED_STEER, at.COMMANDED_ACCEL]].astype(np.float32),
             truth=truth,
-            events=self._events,
-            terminated=self._collided or self._off_road or self._done,
-            truncated=self._timeout,
+            events=self._events(int(worlds.events[n]), truth) if worlds.events[n] else [],
+            terminated=bool(worlds.terminated[n]),
+            truncated=bool(worlds.truncated[n]),
         )
-        self._events = []
-        self._over = frame.terminated or frame.truncated
-        self._last_s, self._last_ticks = self._s, self._ticks
-        self._last_acceleration, self._last_steer = acceleration, steer
-        return frame
 
-    def _noise_seed(self) -> int:
-        return (self.seed * 100_003 + self._ticks) & 0x7FFFFFFFFFFF
-
-    def _draw(self, x: float, y: float, yaw: float) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        camera = self.picture(self.config.camera_size) if self.config.camera else np.zeros((0, 0, 3), dtype=np.uint8)
-        scan = np.empty(SCAN_SIZE, dtype=np.float32)
-        if self.config.scan:
-            noise = RANGE_NOISE_M if self.scenario.noise else 0.0
-            cast_scan(scan, self.cars, x, y, yaw, noise, self._noise_seed())
-        else:
-            scan[:] = SCAN_MAX_M
-        return camera, scan
+    def _events(self, bits: int, truth: Truth) -> list[Event]:
+        """The events of a look in words."""
+        scenario, clock = self.scenario, self.arrays.clock[self._n]
+        found = []
+        if bits & judge.RESET:
+            found.append(Event("reset", 0.0, f"{scenario.family} {scenario.seed}"))
+        if bits & judge.RED_LIGHT:
+            found.append(Event("red_light", truth.progress_m, f"stop line crossed at {truth.progress_m:.0f} m"))
+        if bits & judge.COLLISION:
+            hit, impact = int(clock[at.HIT]), float(self.arrays.memory[self._n, at.IMPACT_MPS])
+            body, side = BODY_NAMES[int(self.cars[hit, BODY])], judge.SIDES[clock[at.HIT_SIDE]]
+            found.append(Event("collision", impact, f"{body} {hit} at {impact:.1f} m/s, {side}"))
+        if bits & judge.OFF_ROAD:
+            d = truth.lateral_error_m
+            found.append(Event("off_road", abs(d), f"{abs(d):.2f} m {'left' if d > 0 else 'right'} of the lane centre"))
+        if bits & judge.ROUTE_DONE:
+            found.append(Event("route_done", truth.progress_m, f"{truth.route_length_m:.0f} m"))
+        if bits & judge.TIMEOUT:
+            found.append(Event("timeout", truth.progress_m, f"after {scenario.time_limit_s:.0f} s"))
+        return found
 
     def picture(self, size: tuple[int, int]) -> NDArray[np.uint8]:
         """What the front camera sees now, at any size (height, width): the model's 64x64 or one for people."""
-        scenario = self.scenario
-        image = np.empty((*size, 3), dtype=np.uint8)
-        x, y, yaw = self.ego[:3].tolist()
-        draw_camera(
-            image, self._line, self._index, scenario.road.lane_width_m, x, y, yaw, scenario.appearance, self.cars,
-            self._noise_seed(),
-        )  # fmt: skip
-        return image
+        _ = self.scenario
+        return self.worlds.picture(self._n, size)
 
     def top_view(self, size_px: int = 480, trail: ArrayLike | None = None, metres: float = 80.0) -> NDArray[np.uint8]:
         """The scene from above for people, `metres` wide, heading up; see `view.draw_top_view`."""

@@ -1,0 +1,272 @@
+"""What each road user does next and where it is then: the one kernel that a world calls for its traffic."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_sim.kernel import kernel
+from wm_sim.observation import EGO_CENTRE_X_M, EGO_FRONT_X_M, PHYSICS_STEP_S, STEP_S
+from wm_sim.scene import (
+    ACCEL_MPS2,
+    ACTIVE,
+    BRAKE_MPS2,
+    BRAKING,
+    CCOS,
+    COVER_LEFT,
+    COVER_RIGHT,
+    CROSSING,
+    CSIN,
+    CX,
+    CY,
+    CYAW,
+    DESIRED,
+    HEADWAY_S,
+    IDM,
+    KIND,
+    LANE_M,
+    LCOS,
+    LCURVATURE,
+    LENGTH,
+    LINE_STEP_M,
+    LOGGED,
+    LSIN,
+    LX,
+    LY,
+    LYAW,
+    PATH,
+    PHASE,
+    REACTIVE,
+    REACTS_TO_EGO,
+    SCRIPT_HOLD,
+    SCRIPT_RATE,
+    SCRIPT_SPEED,
+    SCRIPTED,
+    SHIFT_RATE,
+    SHIFT_TO,
+    STANDING,
+    STANDSTILL_M,
+    STATION,
+    TRIGGER_S,
+    TRIGGER_VALUE,
+    TRIGGERED,
+    WAITED,
+    WIDTH,
+    A,
+    D,
+    S,
+    V,
+)
+from wm_sim.traffic.idm import BRAKE_MAX_MPS2, idm
+from wm_sim.traffic.mobil import consider_change
+from wm_sim.traffic.neighbours import (
+    EGO_A,
+    EGO_S,
+    EGO_V,
+    SIDE_M,
+    THE_EGO,
+    carried,
+    nearest_in_the_way,
+    nearest_on_path,
+)
+from wm_sim.traffic.replay import FOLLOW_1PS, FOLLOW_MPS2, recorded_pace, replay
+from wm_sim.traffic.yielding import hold_back
+
+END_M = 3.0  # before the end of its path a car is gone
+CURVE_MPS2 = 3.0  # most across in a curve
+CURVE_BRAKE_MPS2 = 2.0
+STATION_MIN_MPS = 2.0
+WALK_MPS2 = 2.0  # how fast who crosses gains speed
+TURN_MAX = 0.35  # rad that a car turns at most to change lanes
+
+
+@kernel
+def place(agent: NDArray[np.float64], paths: NDArray[np.float64], begin: int, end: int, aside_mps: float) -> None:
+    """Fill in where an agent is and how it is turned, from its S and D along rows begin..end-1 of `paths`."""
+    i = min(max(begin + int(np.rint(agent[S] / LINE_STEP_M)), begin), end - 1)
+    along = agent[S] - (i - begin) * LINE_STEP_M
+    cos, sin = paths[i, LCOS], paths[i, LSIN]
+    agent[CX] = paths[i, LX] + along * cos - agent[D] * sin
+    agent[CY] = paths[i, LY] + along * sin + agent[D] * cos
+    turn = paths[i, LCURVATURE] * along
+    if aside_mps != 0.0:
+        turn += min(max(aside_mps / max(agent[V], 1.0), -TURN_MAX), TURN_MAX)
+    agent[CYAW] = paths[i, LYAW] + turn
+    if abs(turn) > 0.01:
+        agent[CCOS], agent[CSIN] = math.cos(agent[CYAW]), math.sin(agent[CYAW])
+    else:
+        agent[CCOS], agent[CSIN] = cos - sin * turn, sin + cos * turn
+    half = 0.5 * agent[WIDTH]
+    to = agent[D]
+    if agent[SHIFT_RATE] > 0.0 and (agent[KIND] != STATION or agent[TRIGGERED] > 0.0):
+        to = agent[SHIFT_TO]
+    agent[COVER_RIGHT], agent[COVER_LEFT] = min(agent[D], to) - half, max(agent[D], to) + half
+
+
+@kernel
+def place_all(
+    agents: NDArray[np.float64], count: int,
+    paths: NDArray[np.float64], first: NDArray[np.int64], tracks: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Place every agent as it is at time 0."""
+    for k in range(count):
+        if agents[k, KIND] == LOGGED:
+            replay(agents[k], tracks, 0.0)
+        elif agents[k, PATH] >= 0.0:
+            path = int(agents[k, PATH])
+            place(agents[k], paths, first[path], first[path + 1], 0.0)
+        else:  # stands where it was put
+            agents[k, CCOS], agents[k, CSIN] = math.cos(agents[k, CYAW]), math.sin(agents[k, CYAW])
+
+
+@kernel
+def script_speed(agent: NDArray[np.float64], script: NDArray[np.float64], duration: float) -> float:
+    """Acceleration by a script [R, 3] for the next `duration` s."""
+    phase = min(int(agent[PHASE]), len(script) - 1)
+    change = script[phase, SCRIPT_SPEED] - agent[V]
+    most = script[phase, SCRIPT_RATE] * duration
+    if abs(change) < 1e-9:
+        agent[WAITED] += duration
+        if agent[WAITED] >= script[phase, SCRIPT_HOLD] and phase < len(script) - 1:
+            agent[PHASE] = phase + 1
+            agent[WAITED] = 0.0
+    return min(max(change, -most), most) / duration
+
+
+@kernel
+def speed_for_curves(paths: NDArray[np.float64], begin: int, end: int, s: float, speed: float) -> float:
+    """Speed (m/s) at which the curve here, and the one where braking would end, can be driven."""
+    here = min(max(begin + int(s / LINE_STEP_M), begin), end - 1)
+    reach = speed * speed / (2.0 * CURVE_BRAKE_MPS2)
+    there = min(here + int(reach / LINE_STEP_M) + 4, end - 1)
+    middle = (here + there) // 2
+    now, later = abs(paths[here, LCURVATURE]), abs(paths[there, LCURVATURE])
+    between = abs(paths[middle, LCURVATURE])
+    squared = CURVE_MPS2 / max(now, 1e-4)
+    squared = min(squared, CURVE_MPS2 / max(between, 1e-4) + CURVE_BRAKE_MPS2 * reach)
+    squared = min(squared, CURVE_MPS2 / max(later, 1e-4) + 2.0 * CURVE_BRAKE_MPS2 * reach)
+    return math.sqrt(squared)
+
+
+@kernel
+def drive(
+    agents: NDArray[np.float64], count: int, k: int, wish: float, spread: bool,
+    paths: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],
+    conflicts: NDArray[np.float64], conflict_count: int, signals: NDArray[np.float64], signal_count: int,
+    people: bool, ego: NDArray[np.float64], time_s: float,
+) -> float:  # fmt: skip
+    """Acceleration of a driver with the desired speed `wish` (m/s) who sees lanes, lights, rights of way and people.
+
+    spread: it knows others by their place on the ground only, as who follows a recorded track does.
+    """
+    agent = agents[k]
+    path = int(agent[PATH])
+    speed = agent[V]
+    wish = min(wish, speed_for_curves(paths, first[path], first[path + 1], agent[S], speed))
+    gap, other = math.inf, 0.0
+    if not spread:
+        gap, who = nearest_on_path(
+            agents, count, k, agent[COVER_RIGHT] - SIDE_M, agent[COVER_LEFT] + SIDE_M, 1.0, overlaps, ego
+        )
+        if gap < math.inf:
+            other = ego[EGO_V] if who == THE_EGO else agents[who, V]
+        if agent[LANE_M] > 0.0:
+            consider_change(agents, count, k, wish, overlaps, ego, time_s)
+    lost = agent[REACTS_TO_EGO] > 0.0 and math.isnan(carried(overlaps, 0, path, ego[EGO_S] + EGO_CENTRE_X_M))
+    if spread or people or lost:
+        free, along = nearest_in_the_way(agents, count, k, spread, lost, paths, first, ego)
+        if free < gap:
+            gap, other = free, along
+    wanted = idm(speed, wish, gap, speed - other, agent[HEADWAY_S], agent[STANDSTILL_M], agent[ACCEL_MPS2],
+                 agent[BRAKE_MPS2])  # fmt: skip
+    if conflict_count + signal_count > 0:
+        wanted = min(
+            wanted,
+            hold_back(agents, count, k, conflicts, conflict_count, signals, signal_count, ego, time_s),
+        )
+    return wanted
+
+
+@kernel
+def step_traffic(
+    agents: NDArray[np.float64], count: int, people: bool,
+    paths: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],
+    conflicts: NDArray[np.float64], conflict_count: int, signals: NDArray[np.float64], signal_count: int,
+    scripts: NDArray[np.float64], tracks: NDArray[np.float64], ego: NDArray[np.float64], time_s: float, decide: bool,
+) -> None:  # fmt: skip
+    """Move every agent on by a physics step from time_s, in place; drivers decide anew where `decide` is set.
+
+    ego [SEEN_EGO_SIZE] as it is after the step. people: some agents are no cars, or stand beside every path.
+    """
+    dt = PHYSICS_STEP_S
+    for k in range(count):
+        agent = agents[k]
+        kind = int(agent[KIND])
+        if kind == STANDING:
+            continue
+        if kind == LOGGED:
+            replay(agent, tracks, dt)
+            continue
+        if kind == REACTIVE:
+            if decide:
+                pace = recorded_pace(agent, tracks, STEP_S, ego)
+                if agent[ACTIVE] > 0.0:
+                    follow = min(max(FOLLOW_1PS * (pace - agent[V]), -BRAKE_MAX_MPS2), FOLLOW_MPS2)
+                    agent[A] = min(follow, drive(agents, count, k, pace + 4.0, True, paths, first, overlaps, conflicts,
+                                                 0, signals, 0, people, ego, time_s))  # fmt: skip
+        if agent[ACTIVE] == 0.0:
+            continue
+        path = int(agent[PATH])
+        begin, end = first[path], first[path + 1]
+        length = (end - begin - 1) * LINE_STEP_M
+        speed, gained = agent[V], agent[A]
+        scripted = kind == SCRIPTED or (kind == BRAKING and agent[TRIGGERED] > 0.0)
+        if scripted:
+            gained = script_speed(agent, scripts[k], dt)
+        elif kind == STATION and agent[TRIGGERED] == 0.0:
+            if time_s + dt < agent[TRIGGER_S]:
+                at = carried(overlaps, 0, path, ego[EGO_S])
+                agent[S] = (ego[EGO_S] if math.isnan(at) else at) + EGO_FRONT_X_M
+                agent[S] = min(agent[S] + agent[TRIGGER_VALUE] + 0.5 * agent[LENGTH], length - END_M)
+                agent[V], agent[A] = ego[EGO_V], ego[EGO_A]
+                place(agent, paths, begin, end, 0.0)
+                continue
+            agent[TRIGGERED] = 1.0
+            agent[DESIRED] = max(agent[DESIRED] + ego[EGO_V], STATION_MIN_MPS)
+        elif kind == CROSSING:
+            gained = 0.0
+            if agent[TRIGGERED] == 0.0:
+                away = agent[TRIGGER_S] - ego[EGO_S] - EGO_FRONT_X_M
+                if away <= agent[TRIGGER_VALUE] * ego[EGO_V]:
+                    agent[TRIGGERED] = 1.0
+            if agent[TRIGGERED] > 0.0:
+                wish = agent[DESIRED] if agent[S] < length - 0.05 else 0.0
+                most = max(agent[ACCEL_MPS2], WALK_MPS2) * dt
+                gained = min(max(wish - speed, -speed), most) / dt
+        if decide and not scripted and (kind == IDM or kind == STATION or kind == BRAKING):  # noqa: PLR1714
+            if kind == BRAKING and time_s >= agent[TRIGGER_S]:
+                at = carried(overlaps, 0, path, ego[EGO_S])
+                behind = agent[S] - 0.5 * agent[LENGTH] - at - EGO_FRONT_X_M
+                if 0.0 <= behind <= agent[TRIGGER_VALUE] * max(ego[EGO_V], 0.1):
+                    agent[TRIGGERED] = 1.0
+            gained = drive(agents, count, k, agent[DESIRED], False, paths, first, overlaps, conflicts, conflict_count,
+                           signals, signal_count, people, ego, time_s)  # fmt: skip
+        after = max(0.0, speed + gained * dt)
+        agent[A] = (after - speed) / dt if after == 0.0 else gained
+        agent[V] = after
+        agent[S] += 0.5 * (speed + after) * dt
+        aside = 0.0
+        if agent[SHIFT_RATE] > 0.0:
+            way = agent[SHIFT_TO] - agent[D]
+            if way != 0.0:
+                aside = min(max(way / dt, -agent[SHIFT_RATE]), agent[SHIFT_RATE])
+                if kind != SCRIPTED and after < 1.0:
+                    aside *= after  # no car moves aside on the spot
+                agent[D] += aside * dt
+        if kind == CROSSING:
+            agent[S] = min(agent[S], length)
+        elif agent[S] > length - END_M:
+            agent[ACTIVE] = 0.0
+        place(agent, paths, begin, end, aside)

@@ -1,0 +1,130 @@
+"""Who drives ahead and behind: bodies on the same ground, and bodies that merely stand or walk there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_sim.geometry import locate_between
+from wm_sim.kernel import kernel
+from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M, EGO_WIDTH_M
+from wm_sim.scene import (
+    ACTIVE,
+    BODY,
+    CAR,
+    CCOS,
+    COVER_LEFT,
+    COVER_RIGHT,
+    CSIN,
+    CX,
+    CY,
+    LCOS,
+    LENGTH,
+    LINE_STEP_M,
+    LSIN,
+    OVERLAP_FROM,
+    OVERLAP_SHIFT,
+    OVERLAP_TO,
+    PATH,
+    REACTS_TO_EGO,
+    WIDTH,
+    S,
+    V,
+)
+
+SIDE_M = 0.3  # bodies that pass each other closer than this count as in the way
+SEEN_M = 80.0  # a driver looks no further ahead
+NEAR_M = 30.0  # nor further for what is not on the lanes that it knows
+
+# Entries of the ego as others see it.
+EGO_S, EGO_D, EGO_V, EGO_A, EGO_X, EGO_Y, EGO_COS, EGO_SIN = range(8)
+SEEN_EGO_SIZE = 8
+NOBODY, THE_EGO = -1, -2
+
+
+@kernel
+def carried(overlaps: NDArray[np.float64], a: int, b: int, s: float) -> float:
+    """Arc length on path b of the point at s of path a; NaN where they are not on the same ground."""
+    if a == b:
+        return s
+    if overlaps[a, b, OVERLAP_FROM] <= s <= overlaps[a, b, OVERLAP_TO]:
+        return s + overlaps[a, b, OVERLAP_SHIFT]
+    return math.nan
+
+
+@kernel
+def nearest_on_path(
+    agents: NDArray[np.float64], count: int, k: int, right: float, left: float, ahead: float,
+    overlaps: NDArray[np.float64], ego: NDArray[np.float64],
+) -> tuple[float, int]:  # fmt: skip
+    """Gap (m, inf if none) and number of the nearest body between offsets right..left ahead (1) or behind (-1) of k."""
+    gap, who = math.inf, NOBODY
+    path, s, half = int(agents[k, PATH]), agents[k, S], 0.5 * agents[k, LENGTH]
+    for j in range(count):
+        if j == k or agents[j, ACTIVE] == 0.0 or agents[j, COVER_RIGHT] > left or agents[j, COVER_LEFT] < right:
+            continue
+        other = int(agents[j, PATH])
+        if other < 0:
+            continue
+        distance = agents[j, S] - s
+        if other != path:
+            distance = carried(overlaps, other, path, agents[j, S]) - s
+        distance *= ahead
+        if 0.0 < distance < SEEN_M + gap:
+            free = distance - half - 0.5 * agents[j, LENGTH]
+            if free < gap:
+                gap, who = free, j
+    if agents[k, REACTS_TO_EGO] > 0.0:
+        middle = ego[EGO_D]
+        if middle - 0.5 * EGO_WIDTH_M <= left and middle + 0.5 * EGO_WIDTH_M >= right:
+            distance = (carried(overlaps, 0, path, ego[EGO_S] + EGO_CENTRE_X_M) - s) * ahead
+            if 0.0 < distance:
+                free = distance - half - 0.5 * EGO_LENGTH_M
+                if free < gap:
+                    gap, who = free, THE_EGO
+    return gap, who
+
+
+@kernel
+def nearest_in_the_way(
+    agents: NDArray[np.float64], count: int, k: int, everybody: bool, with_ego: bool,
+    paths: NDArray[np.float64], first: NDArray[np.int64], ego: NDArray[np.float64],
+) -> tuple[float, float]:  # fmt: skip
+    """Gap (m, inf if none) and speed along k's way of the nearest body found by its place on the ground, not its path.
+
+    Looks at people on foot or bicycle and, on demand, at the ego; at `everybody` for who drives by a recorded track.
+    """
+    gap, along = math.inf, 0.0
+    path = int(agents[k, PATH])
+    begin, end = first[path], first[path + 1] - 1
+    here = min(max(begin + int(np.rint(agents[k, S] / LINE_STEP_M)), begin), end)
+    cos, sin = paths[here, LCOS], paths[here, LSIN]
+    reach = SEEN_M if everybody else NEAR_M
+    start = -1 if with_ego or (everybody and agents[k, REACTS_TO_EGO] > 0.0) else 0
+    for j in range(start, count):
+        if j < 0:
+            x, y, c, n = ego[EGO_X], ego[EGO_Y], ego[EGO_COS], ego[EGO_SIN]
+            length, width, speed = EGO_LENGTH_M, EGO_WIDTH_M, ego[EGO_V]
+        elif j == k or agents[j, ACTIVE] == 0.0 or not (everybody or agents[j, BODY] != CAR or agents[j, PATH] < 0.0):
+            continue
+        else:
+            x, y, c, n = agents[j, CX], agents[j, CY], agents[j, CCOS], agents[j, CSIN]
+            length, width, speed = agents[j, LENGTH], agents[j, WIDTH], agents[j, V]
+        dx, dy = x - agents[k, CX], y - agents[k, CY]
+        ahead = dx * cos + dy * sin
+        if ahead <= 0.0 or dx * dx + dy * dy > reach * reach:
+            continue
+        guess = min(here + int(ahead / LINE_STEP_M), end)
+        index, s, d = locate_between(paths, begin, end, guess, x, y)
+        turn_cos = abs(c * paths[index, LCOS] + n * paths[index, LSIN])
+        turn_sin = abs(n * paths[index, LCOS] - c * paths[index, LSIN])
+        half_width = 0.5 * (length * turn_sin + width * turn_cos) + SIDE_M
+        if d - half_width > agents[k, COVER_LEFT] or d + half_width < agents[k, COVER_RIGHT]:
+            continue
+        free = s - agents[k, S] - 0.5 * (agents[k, LENGTH] + length * turn_cos + width * turn_sin)
+        if s > agents[k, S] and free < gap:
+            gap = free
+            along = speed * (c * paths[index, LCOS] + n * paths[index, LSIN])
+    return gap, along
