@@ -17,7 +17,7 @@ VERSIONS = ("2018b", "2020a")
 SPEED_SIGNS = ("R2-1", "274", "MAX_SPEED")
 FAST_MPS, RURAL_MPS, URBAN_MPS = 29.0, 22.0, 13.9  # where no sign stands, by what the lanelet or the file is tagged
 FAST = {"interstate", "highway"}
-SMOOTH_M = 2.0  # bounds are traced by hand from pictures
+SMOOTH_M, SMOOTH_FAST_M = 2.0, 6.0  # bounds are traced by hand from pictures; fast roads do not turn sharply
 HEAD_HEIGHT_M = 4.0
 WIDTH_MAX_M = 30.0
 MARKS = {"solid": "solid", "broad_solid": "solid", "dashed": "dashed", "broad_dashed": "dashed", "curb": "kerb"}
@@ -57,7 +57,9 @@ def load_commonroad(path: Path) -> RoadFile:
         for reference in incoming.all("successorsLeft", "successorsRight", "successorsStraight")
     } | crossing(lanes)
     lanes = with_junctions(lanes, inside)
-    network = RoadNetwork(lanes, tuple(_signals(root, nodes, lanes, step_s)), smooth_m=SMOOTH_M)
+    network = RoadNetwork(
+        lanes, tuple(_signals(root, nodes, lanes, step_s)), smooth_m=SMOOTH_FAST_M if tags & FAST else SMOOTH_M
+    )
     users = tuple(read_user(node, step_s) for node in root.all(*USERS))
     problem = root.maybe("planningProblem")
     start, goal_lanes, goal_point, goal_time = read_problem(problem, step_s) if problem else (None, (), None, None)

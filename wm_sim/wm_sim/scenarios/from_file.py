@@ -31,6 +31,7 @@ TRAFFIC: tuple[Traffic, ...] = ("logged", "reactive", "none")
 BEFORE_M, AFTER_M = 30.0, ROUTE_BEYOND_M + 40.0  # path before the start and beyond the finish
 ROUTE_M = 500.0  # of routes drawn at random
 ROUTE_MIN_M = 15.0
+TRIES, GOOD_SHARE = 20, 0.5  # a drawn route is at least this share of the longest of so many
 START_MAX_MPS = 8.0
 DEFAULTS = Options()
 
@@ -150,16 +151,11 @@ def _drawn(builder: SceneBuilder, road: RoadFile, rng: np.random.Generator, opti
         path = with_curve_limits(route_path(network, ("lane",) * laps))
         builder.start_s = BEFORE_M
     else:
-        best: tuple[str, ...] = ()
-        most = -1.0
+        want = length or ROUTE_M
         names = [lane.id for lane in network.lanes.values() if not lane.junction] or list(network.lanes)
-        for _ in range(20):
-            route, reach = _wander(road, names[rng.integers(len(names))], rng, (length or ROUTE_M) + AFTER_M)
-            if reach > most:
-                best, most = route, reach
-            if reach > (length or ROUTE_M):
-                break
-        path = with_curve_limits(route_path(network, best))
+        tried = [_wander(road, names[rng.integers(len(names))], rng, want + AFTER_M) for _ in range(TRIES)]
+        enough = min(want, GOOD_SHARE * max(reach for _, reach in tried))
+        path = with_curve_limits(route_path(network, next(route for route, reach in tried if reach >= enough)))
         builder.start_s = min(BEFORE_M, 0.1 * path.length_m)
         room = path.length_m - builder.start_s - 2.0
         if room < ROUTE_MIN_M:
