@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wm_sim.kernel import hash_normal, kernel
 from wm_sim.observation import LIDAR_X_M, SCAN_MAX_M, SCAN_SECTOR_RAD, SCAN_SIZE
-from wm_sim.traffic import ACTIVE, CX, CY, CYAW, LENGTH, WIDTH
+from wm_sim.scene import ACTIVE, CX, CY, CYAW, LENGTH, WIDTH
 
 RAYS_PER_SECTOR = 8
 RANGE_NOISE_M = 0.03
