@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 STEP_NS = round(obs.STEP_S * 1e9)
 CLOCK_START_NS = 1_000_000_000  # the stack's clock begins at 1 s: zero means "no time yet" in ROS
 SOURCE_PLAN = 0
-EVENT_TYPES = {"collision": 1, "off_road": 2, "route_done": 3, "timeout": 4, "reset": 5, "fault": 6}
+EVENT_TYPES = {
+    "collision": 1, "off_road": 2, "route_done": 3, "timeout": 4, "reset": 5, "fault": 6, "red_light": 7,
+}  # fmt: skip
 MODE_READY, MODE_DRIVING, MODE_TAUGHT = 0, 1, 3
 
 
