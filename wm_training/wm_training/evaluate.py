@@ -48,6 +48,8 @@ class EvalConfig:
     """Drive on this road instead of a family's: a centre-line CSV, CommonRoad XML or OpenDRIVE file."""
     traffic: Literal["logged", "reactive", "none"] = "logged"
     """Recorded traffic of --road: as recorded, braking for the ego, or left out."""
+    lane_width: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
+    """Scale the lanes of --road to this width in m."""
     json: Path | None = None
     """Write the figures to this file."""
     report: Path | None = None
@@ -171,7 +173,7 @@ def _reset(config: EvalConfig, world: World, family: str, seed: int) -> Frame:
     from wm_sim.scenarios import Options
     from wm_sim.scenarios.from_file import scenario_from_file
 
-    return world.reset_to(scenario_from_file(config.road, seed, Options(), config.traffic))
+    return world.reset_to(scenario_from_file(config.road, seed, Options(), config.traffic, config.lane_width))
 
 
 def _drive(config: EvalConfig, task: tuple[str, int]) -> Episode:
@@ -194,6 +196,8 @@ def _check(config: EvalConfig) -> list[str]:
         raise TrainingError(f"suite {config.suite!r}: eval knows {', '.join(FAMILIES)} and all.")
     if config.road is not None and not config.road.is_file():
         raise TrainingError(f"{config.road}: no such file; --road takes a CSV, CommonRoad or OpenDRIVE file.")
+    if config.lane_width is not None and not 2.0 <= config.lane_width <= 8.0:
+        raise TrainingError(f"lane-width {config.lane_width} m: expected 2 to 8.")
     for name in ("episodes", "per_family", "workers"):
         value = getattr(config, name)
         if value is not None and value < 1:
