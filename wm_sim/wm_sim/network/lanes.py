@@ -40,7 +40,7 @@ class Lane:
         shapes = {np.shape(side) for side in (self.left, self.right, self.centre)}
         if len(shapes) > 1 or self.left.ndim != 2 or self.left.shape[1] != 2 or len(self.left) < 2:
             raise SimError(f"lane {self.id}: left, right and centre need two or more points, the same number each.")
-        if not all(np.isfinite(side).all() for side in (self.left, self.right, self.centre)):
+        if not np.isfinite(self.left.sum() + self.right.sum() + self.centre.sum()):
             raise SimError(f"lane {self.id}: a coordinate is not a finite number.")
         for name in ("left", "right", "centre"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=np.float64))
@@ -109,7 +109,10 @@ class RoadNetwork:
             for name in signal.lanes:
                 if name not in self.lanes:
                     raise SimError(f"signal {signal.id}: its lane {name} is not in the network.")
-        complete = {name: replace(lane, predecessors=tuple(before[name])) for name, lane in self.lanes.items()}
+        complete = {
+            name: lane if lane.predecessors == tuple(before[name]) else replace(lane, predecessors=tuple(before[name]))
+            for name, lane in self.lanes.items()
+        }
         object.__setattr__(self, "lanes", complete)
 
     def lane(self, name: str) -> Lane:

@@ -42,7 +42,7 @@ def ribbons(network: RoadNetwork, paint_m: float = PAINT_M) -> tuple[NDArray[np.
 
     paint_m: width of the lines; scenarios pass the appearance's.
     """
-    ground = carriageways(network)
+    ground = [(np.ascontiguousarray(left), np.ascontiguousarray(right)) for left, right in carriageways(network)]
     strips: list[Strip] = []
     for surface, margin in ((SHOULDER, SHOULDER_M), (ASPHALT, ASPHALT_MARGIN_M)):
         strips += [(surface, _widened(left, right, margin)) for left, right in ground]
@@ -56,22 +56,42 @@ def ribbons(network: RoadNetwork, paint_m: float = PAINT_M) -> tuple[NDArray[np.
 
 def pack(strips: list[Strip]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cut strips into pieces no longer than CHUNK_M and list them with the circle around each."""
-    rows, edges, count = [], [], 0
-    for surface, edge in strips:
-        first = 0
-        while first < len(edge) - 1:
-            last = int(np.searchsorted(edge[:, EDGE_S], edge[first, EDGE_S] + CHUNK_M, side="right")) - 1
-            last = min(max(last, first + 1), len(edge) - 1)
-            piece = edge[first : last + 1]
-            corners = piece[:, :4].reshape(-1, 2)
-            middle = 0.5 * (corners.min(axis=0) + corners.max(axis=0))
-            row = np.zeros(RIBBON_SIZE)
-            row[:] = count, count + len(piece), surface, *middle, np.hypot(*(corners - middle).T).max()
-            rows.append(row)
-            edges.append(piece)
-            count += len(piece)
+    if not strips:
+        return np.zeros((0, RIBBON_SIZE)), np.zeros((0, EDGE_SIZE))
+    ends = np.cumsum([len(edge) for _, edge in strips])
+    return _cut(np.concatenate([edge for _, edge in strips]), ends, np.array([surface for surface, _ in strips]))
+
+
+@kernel
+def _cut(
+    edges: NDArray[np.float64], ends: NDArray[np.int64], surfaces: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ribbons [B, RIBBON_SIZE] and edges [E, EDGE_SIZE] of strips that end before rows `ends`; cuts repeat a row."""
+    rows, cut = np.empty((len(edges), RIBBON_SIZE)), np.empty((2 * len(edges), EDGE_SIZE))
+    ribbon, count, first = 0, 0, 0
+    for k in range(len(ends)):
+        while first < ends[k] - 1:
+            last = first + 1
+            while last < ends[k] - 1 and edges[last + 1, EDGE_S] <= edges[first, EDGE_S] + CHUNK_M:
+                last += 1
+            low_x = high_x = edges[first, 0]
+            low_y = high_y = edges[first, 1]
+            for i in range(first, last + 1):
+                for c in (0, 2):
+                    low_x, high_x = min(low_x, edges[i, c]), max(high_x, edges[i, c])
+                    low_y, high_y = min(low_y, edges[i, c + 1]), max(high_y, edges[i, c + 1])
+            x, y, squared = 0.5 * (low_x + high_x), 0.5 * (low_y + high_y), 0.0
+            rows[ribbon, 0], rows[ribbon, 2], rows[ribbon, 3], rows[ribbon, 4] = count, surfaces[k], x, y
+            for i in range(first, last + 1):
+                cut[count] = edges[i]
+                count += 1
+                for c in (0, 2):
+                    squared = max(squared, (edges[i, c] - x) ** 2 + (edges[i, c + 1] - y) ** 2)
+            rows[ribbon, 1], rows[ribbon, 5] = count, math.sqrt(squared)
+            ribbon += 1
             first = last
-    return np.array(rows).reshape(-1, RIBBON_SIZE), np.concatenate(edges) if edges else np.zeros((0, EDGE_SIZE))
+        first = ends[k]
+    return rows[:ribbon].copy(), cut[:count].copy()
 
 
 def strip(left: NDArray[np.float64], right: NDArray[np.float64], start_s: float = 0.0) -> NDArray[np.float64]:
@@ -151,16 +171,23 @@ def _far_edge(edge: NDArray[np.float64], lane: Lane) -> NDArray[np.float64] | No
     return None
 
 
+@kernel
 def _widened(left: NDArray[np.float64], right: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
     """The strip between two edges made wider by `margin` on both sides and longer by JOINT_M at both ends."""
-    across = left - right
-    across /= np.maximum(np.hypot(*across.T), 0.1)[:, None]
-    left, right = left + margin * across, right - margin * across
-    middle = 0.5 * (left + right)
-    back, on = _unit(middle[0] - middle[1]) * JOINT_M, _unit(middle[-1] - middle[-2]) * JOINT_M
-    left = np.concatenate([[left[0] + back], left, [left[-1] + on]])
-    right = np.concatenate([[right[0] + back], right, [right[-1] + on]])
-    return strip(left, right)
+    count = len(left)
+    wide_left, wide_right = np.empty((count + 2, 2)), np.empty((count + 2, 2))
+    for i in range(count):
+        x, y = left[i, 0] - right[i, 0], left[i, 1] - right[i, 1]
+        share = margin / max(math.sqrt(x * x + y * y), 0.1)
+        wide_left[i + 1, 0], wide_left[i + 1, 1] = left[i, 0] + share * x, left[i, 1] + share * y
+        wide_right[i + 1, 0], wide_right[i + 1, 1] = right[i, 0] - share * x, right[i, 1] - share * y
+    for end, inner, beyond in ((1, 2, 0), (count, count - 1, count + 1)):
+        x = 0.5 * (wide_left[end, 0] + wide_right[end, 0] - wide_left[inner, 0] - wide_right[inner, 0])
+        y = 0.5 * (wide_left[end, 1] + wide_right[end, 1] - wide_left[inner, 1] - wide_right[inner, 1])
+        share = JOINT_M / max(math.sqrt(x * x + y * y), 1e-9)
+        wide_left[beyond, 0], wide_left[beyond, 1] = wide_left[end, 0] + share * x, wide_left[end, 1] + share * y
+        wide_right[beyond, 0], wide_right[beyond, 1] = wide_right[end, 0] + share * x, wide_right[end, 1] + share * y
+    return _strip(wide_left, wide_right, 0.0)
 
 
 def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -195,17 +222,22 @@ def _paint(network: RoadNetwork, lane: Lane, start_s: float, paint_m: float) -> 
         if mark == "none" or (neighbour is not None and neighbour < lane.id):
             continue
         half = 0.5 * (KERB_M if mark == "kerb" else paint_m)
-        across = _across(edge)
+        across = _across(np.ascontiguousarray(edge))
         surface = {"solid": PAINT, "dashed": PAINT_DASHED, "kerb": KERB}[mark]
         found.append((surface, strip(edge + half * across, edge - half * across, start_s)))
     return found
 
 
+@kernel
 def _across(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Unit vectors to the left of a polyline at its points [n, 2]."""
-    step = np.gradient(points, axis=0)
-    step /= np.maximum(np.hypot(*step.T), 1e-9)[:, None]
-    return np.stack([-step[:, 1], step[:, 0]], axis=1)
+    left = np.empty((len(points), 2))
+    for i in range(len(points)):
+        before, after = max(i - 1, 0), min(i + 1, len(points) - 1)
+        x, y = points[after, 0] - points[before, 0], points[after, 1] - points[before, 1]
+        length = max(math.sqrt(x * x + y * y), 1e-9)
+        left[i, 0], left[i, 1] = -y / length, x / length
+    return left
 
 
 def _stop_line(lane: Lane) -> NDArray[np.float64]:
