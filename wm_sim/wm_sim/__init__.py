@@ -12,4 +12,8 @@ try:
 except ImportError:  # the ROS nodes need only the observation layout
     pass
 else:
-    register(id="wm_sim/Driving-v0", entry_point="wm_sim.env:DrivingEnv")
+    register(
+        id="wm_sim/Driving-v0",
+        entry_point="wm_sim.env:DrivingEnv",
+        vector_entry_point="wm_sim.vector_env:DrivingVectorEnv",
+    )

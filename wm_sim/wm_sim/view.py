@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wm_sim import scene as layout
 from wm_sim import vehicle
+from wm_sim.lamps import lit_lamp
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M, EGO_WIDTH_M
 from wm_sim.scene import LINE_STEP_M, Scene
 
@@ -128,15 +129,6 @@ def _dashes(edges: NDArray[np.float64], dash_m: float, period_m: float) -> list[
     return pieces
 
 
-def lamp(signal: NDArray[np.float64], time_s: float) -> int:
-    """Which lamp of a signal is lit."""
-    green, yellow, red = signal[[layout.GREEN_S, layout.YELLOW_S, layout.RED_S]].tolist()
-    phase = (time_s + float(signal[layout.OFFSET_S])) % (green + yellow + red)
-    if phase < green:
-        return layout.LAMP_GREEN
-    return layout.LAMP_YELLOW if phase < green + yellow else layout.LAMP_RED
-
-
 def _across(scene: Scene, path: int, s: float) -> NDArray[np.float64]:
     """Both ends [2, 2] of a line across the lane of a path at arc length s."""
     rows = scene.paths[scene.first[path] : scene.first[path + 1]]
@@ -150,7 +142,7 @@ def _across(scene: Scene, path: int, s: float) -> NDArray[np.float64]:
 def draw_signals(image: Image, at: Camera2D, scene: Scene, time_s: float) -> None:
     """Each light where it hangs, and a bar of its colour where it makes traffic stop."""
     for signal in scene.signals:
-        colour = LAMPS[lamp(signal, time_s)]
+        colour = LAMPS[lit_lamp(signal, time_s)]
         x, y = float(signal[layout.SIGNAL_X]), float(signal[layout.SIGNAL_Y])
         _stroke(image, at, _across(scene, int(signal[layout.SIGNAL_PATH]), float(signal[layout.STOP_S])), 0.5, colour)
         if at.sees(x, y, 2.0):
