@@ -168,6 +168,7 @@ def load_scenario(arrays: WorldArrays, n: int, scenario: Scenario) -> WorldArray
         if name in ("late", "route"):
             continue
         getattr(arrays, name)[(n, *(slice(0, size) for size in shape))] = getattr(scene, name)
+    arrays.tracks[n, :, scene.tracks.shape[1] :] = np.nan  # nobody is there beyond the recording
     arrays.route[n, : len(route)] = route
     arrays.look[n], arrays.vehicle[n], arrays.setup[n] = scene.look, scene.vehicle, scene.setup
     agents = scene.agents

@@ -45,8 +45,8 @@ def add_users(
         if own is not None:
             agent[at.PATH] = builder.add_path(own.samples)
             paths.append(own)
-            found = project(np.ascontiguousarray(track[there, :2]), own.samples, math.inf)
-            track[there, at.TRACK_ALONG] = found[:, 0] * LINE_STEP_M
+        found = project(np.ascontiguousarray(track[there, :2]), place.samples, math.inf)
+        track[there, at.TRACK_ALONG] = found[:, 0] * LINE_STEP_M
         agent[at.S], agent[at.D] = _on(place, begin)
         agent[at.V] = begin[at.TRACK_V]
         agent[at.DESIRED] = max(float(np.nanmax(track[:, at.TRACK_V])), 1.0)
