@@ -45,15 +45,24 @@ def source_stamp(path: Path) -> str:
     return hashlib.sha1("".join(_imports(file)[0] for file in sorted(seen)).encode()).hexdigest()
 
 
-def kernel(function: Function) -> Function:
-    """Compile `function` on its first call; where no cache folder is writable, compile in every process."""
+def _compile(function: Function, **options: bool) -> Function:
     try:
-        compiled = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
+        compiled = numba.njit(cache=True, error_model="numpy", nogil=True, **options)(function)
     except RuntimeError:  # numba found no place to keep its cache
-        return cast(Function, numba.njit(error_model="numpy", nogil=True)(function))
+        return cast(Function, numba.njit(error_model="numpy", nogil=True, **options)(function))
     # numba would stamp what it keeps by the function's own file; compiled in are also the kernels that it calls.
     compiled._cache._cache_file._source_stamp = source_stamp(Path(function.__code__.co_filename).resolve())
     return cast(Function, compiled)
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` on its first call; where no cache folder is writable, compile in every process."""
+    return _compile(function)
+
+
+def lean_kernel(function: Function) -> Function:
+    """A kernel that makes no arrays and counts no references to those it gets: small ones would do little else."""
+    return _compile(function, _nrt=False)
 
 
 _MIX = (

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.observation import CAMERA_X_M, CAMERA_Z_M
 from wm_sim.scene import (
     ACTIVE,
@@ -59,7 +59,7 @@ LABEL_SHARE = 0.35  # a pixel belongs to a body from this share on
 LABEL_VEHICLE, LABEL_SIGNAL = 4, 8  # semantic.py; persons, cyclists and barriers follow vehicles as in scene.BODY
 
 
-@kernel
+@lean_kernel
 def add_face(
     scratch: Scratch, frame: tuple[float, float, float, float], face: int, rounded: bool,
     x0: float, x1: float, y0: float, y1: float, z0: float, z1: float,
@@ -94,7 +94,7 @@ def add_face(
     return add_polygon(scratch.cover, scratch.touched, scratch.polygon, kept, 1.0)
 
 
-@kernel
+@lean_kernel
 def light_on(face: int, sun: float) -> float:
     """Brightness of a face; `sun` is the sun's direction seen from the body."""
     if face == TOP:
@@ -103,7 +103,7 @@ def light_on(face: int, sun: float) -> float:
     return 0.62 + 0.3 * max(0.0, math.cos(normal - sun))
 
 
-@kernel
+@lean_kernel
 def add_detail(
     scratch: Scratch, frame: tuple[float, float, float, float], face: int, base: tuple[float, float, float],
     colour: tuple[float, float, float], clear: float,
@@ -117,7 +117,7 @@ def add_detail(
     )  # fmt: skip
 
 
-@kernel
+@lean_kernel
 def add_outline(
     scratch: Scratch, frame: tuple[float, float, float, float], at: NDArray[np.float64], along: int, across: int, above: int
 ) -> tuple[int, int]:
@@ -131,7 +131,7 @@ def add_outline(
     return first, last
 
 
-@kernel
+@lean_kernel
 def faces_seen(at: NDArray[np.float64], ox: float, oy: float) -> tuple[int, int, int]:
     """Which faces of a box are seen from (ox, oy, CAMERA_Z_M) of its frame: rear or front, right or left, top; else -1."""
     along = REAR if ox < at[X0] else FRONT if ox > at[X1] else -1
@@ -139,7 +139,7 @@ def faces_seen(at: NDArray[np.float64], ox: float, oy: float) -> tuple[int, int,
     return along, across, TOP if at[Z1] < CAMERA_Z_M else -1
 
 
-@kernel
+@lean_kernel
 def label_box(
     scratch: Scratch, labels: NDArray[np.uint8], band: int, frame: tuple[float, float, float, float],
     at: NDArray[np.float64], ox: float, oy: float, label: int,
@@ -150,7 +150,7 @@ def label_box(
     sweep_label(labels, scratch.cover, scratch.touched, band, first, last, label, LABEL_SHARE)
 
 
-@kernel
+@lean_kernel
 def draw_box(
     scratch: Scratch, frame: tuple[float, float, float, float], at: NDArray[np.float64], ox: float, oy: float,
     sun: float, clear: float, hide: float, size_px: float, braking: bool,
@@ -202,7 +202,7 @@ def draw_box(
                 add_detail(scratch, frame, face, base, lamp, clear, x0, x1, 0.52 * y1, y1, 0.58, 0.86)
 
 
-@kernel
+@lean_kernel
 def draw_stripes(
     scratch: Scratch, frame: tuple[float, float, float, float], face: int, base: tuple[float, float, float], own: float,
     clear: float, size_px: float, at: NDArray[np.float64],
@@ -222,7 +222,7 @@ def draw_stripes(
         from_m += 2.0 * STRIPE_M
 
 
-@kernel
+@lean_kernel
 def order_bodies(
     scratch: Scratch, agents: NDArray[np.float64], signals: NDArray[np.float64], x: float, y: float, yaw: float
 ) -> int:
@@ -258,7 +258,7 @@ def order_bodies(
     return count
 
 
-@kernel
+@lean_kernel
 def draw_bodies(
     scratch: Scratch, labels: NDArray[np.uint8], band: int, agents: NDArray[np.float64], signals: NDArray[np.float64],
     look: NDArray[np.float64], x: float, y: float, yaw: float, time_s: float,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import hash_bits, kernel
+from wm_sim.kernel import hash_bits, lean_kernel
 from wm_sim.observation import CAMERA_PITCH_RAD
 from wm_sim.sensors import appearance as look_at
 from wm_sim.sensors.bodies import draw_bodies
@@ -20,7 +20,7 @@ _S20 = np.uint64(20)
 __all__ = ["Scratch", "camera_scratch", "draw_camera"]
 
 
-@kernel
+@lean_kernel
 def develop(
     image: NDArray[np.uint8], colours: NDArray[np.float32], noise: NDArray[np.int8], band: int, count: int,
     sigma: float, noise_seed: int,
@@ -35,13 +35,13 @@ def develop(
         for start in range(0, values, SEGMENT):
             offset = np.int64((hash_bits(noise_seed, band + row, start) >> _S20) & _PLACES)
             end = min(start + SEGMENT, values)
-            table = noise[offset : offset + end - start]
-            for i in range(start, end):
-                value = colours[row, i] + strength * np.float32(table[i - start]) + middle
-                out[i] = np.uint8(np.int32(min(max(value, zero), most)))
+            seen, grains, stored = colours[row, start:end], noise[offset:], out[start:end]
+            for i in range(end - start):
+                value = seen[i] + strength * np.float32(grains[i]) + middle
+                stored[i] = np.uint8(np.int32(min(max(value, zero), most)))
 
 
-@kernel
+@lean_kernel
 def draw_camera(
     image: NDArray[np.uint8],
     scratch: Scratch,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.observation import CAMERA_HFOV_RAD, CAMERA_X_M, CAMERA_Z_M
 from wm_sim.scene import (
     ASPHALT,
@@ -59,7 +59,7 @@ GRASS_CELLS, ASPHALT_CELLS = 1.0, 3.0  # squares of texture a metre
 ASPHALT_GRAIN = 0.3  # of that of grass
 
 
-@kernel
+@lean_kernel
 def camera_view(view: NDArray[np.float64], height: int, width: int, band: int, yaw: float, pitch: float) -> None:
     """Projection of (X - x, Y - y, z, 1) on the picture's rows from `band` on: u w, v w and w, the depth (m)."""
     focal = 0.5 * width / HALF_TAN
@@ -74,7 +74,7 @@ def camera_view(view: NDArray[np.float64], height: int, width: int, band: int, y
         view[2, k] = depth[k]
 
 
-@kernel
+@lean_kernel
 def rows_of_ground(
     rows: NDArray[np.float64], count: int, band: int, height: int, width: int, look: NDArray[np.float64],
     x: float, y: float, yaw: float, pitch: float,
@@ -113,7 +113,7 @@ def rows_of_ground(
     return first
 
 
-@kernel
+@lean_kernel
 def lay_grass(
     colours: NDArray[np.float32], rows: NDArray[np.float64], first: int, count: int, look: NDArray[np.float64]
 ) -> None:
@@ -130,14 +130,14 @@ def lay_grass(
             fill_flat(colours, row, 0, width, r, g, b)
 
 
-@kernel
+@lean_kernel
 def put(points: NDArray[np.float64], n: int, view: NDArray[np.float64], dx: float, dy: float) -> None:
     """Ground point (dx, dy) from the ego's place becomes vertex n."""
     for k in range(3):
         points[n, k] = view[k, 0] * dx + view[k, 1] * dy + view[k, 3]
 
 
-@kernel
+@lean_kernel
 def add_strip(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
     view: NDArray[np.float64], edges: NDArray[np.float64], start: int, stop: int, from_s: float, to_s: float,
@@ -180,7 +180,7 @@ def add_strip(
     return add_polygon(cover, touched, polygon, kept, weight)
 
 
-@kernel
+@lean_kernel
 def add_ribbon(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
     view: NDArray[np.float64], ribbon: NDArray[np.float64], edges: NDArray[np.float64], look: NDArray[np.float64],
@@ -214,13 +214,13 @@ def add_ribbon(
     return first, last
 
 
-@kernel
+@lean_kernel
 def colour_class(surface: int) -> int:
     """Surfaces that are laid in one go: all paint is one."""
     return surface if surface <= ASPHALT else KERB if surface == KERB else MARKING
 
 
-@kernel
+@lean_kernel
 def nearest_of(ribbon: NDArray[np.float64], view: NDArray[np.float64], width: int, x: float, y: float) -> float:
     """How near a ribbon may come (m, at least 2), inf where it is out of the picture."""
     dx, dy, radius = ribbon[MIDDLE_X] - x, ribbon[MIDDLE_Y] - y, ribbon[RADIUS_M]
@@ -238,7 +238,7 @@ def nearest_of(ribbon: NDArray[np.float64], view: NDArray[np.float64], width: in
     return max(away - radius, 2.0)
 
 
-@kernel
+@lean_kernel
 def lay_ribbons(
     scratch: Scratch, ribbons: NDArray[np.float64], edges: NDArray[np.float64], look: NDArray[np.float64],
     x: float, y: float, horizon: int, count: int, focal: float,
@@ -270,7 +270,7 @@ def lay_ribbons(
         first, last = min(first, a), max(last, b)
 
 
-@kernel
+@lean_kernel
 def lay_class(
     colours: NDArray[np.float32], cover: NDArray[np.float32], touched: NDArray[np.uint64], rows: NDArray[np.float64],
     first: int, last: int, laid: int, look: NDArray[np.float64], seed: int,

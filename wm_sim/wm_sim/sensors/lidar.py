@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import hash_normal, kernel
+from wm_sim.kernel import hash_normal, lean_kernel
 from wm_sim.observation import LIDAR_X_M, SCAN_MAX_M, SCAN_SECTOR_RAD, SCAN_SIZE
 from wm_sim.scene import ACTIVE, CX, CY, CYAW, LENGTH, WIDTH
 
@@ -15,7 +15,7 @@ RAYS_PER_SECTOR = 8
 RANGE_NOISE_M = 0.03
 
 
-@kernel
+@lean_kernel
 def ray_to_box(ox: float, oy: float, dx: float, dy: float, half_length: float, half_width: float) -> float:
     """Distance from (ox, oy) along the unit ray (dx, dy) to a box about the origin; inf if it misses, 0 inside."""
     near, far = -math.inf, math.inf
@@ -36,7 +36,7 @@ def ray_to_box(ox: float, oy: float, dx: float, dy: float, half_length: float, h
     return max(near, 0.0)
 
 
-@kernel
+@lean_kernel
 def cast_scan(
     scan: NDArray[np.float32],
     cars: NDArray[np.float64],

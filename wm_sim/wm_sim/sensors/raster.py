@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 
 BAND_PIXELS = 16384  # large pictures are drawn in bands of about this many pixels
 NOISE_VALUES = 65536
@@ -84,7 +84,7 @@ def lowest_bit(typing_context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@kernel
+@lean_kernel
 def add_polygon(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], polygon: NDArray[np.float64], count: int, weight: float
 ) -> tuple[int, int]:
@@ -154,7 +154,7 @@ def add_polygon(
     return first, last
 
 
-@kernel
+@lean_kernel
 def project(
     points: NDArray[np.float64], polygon: NDArray[np.float64], count: int, nearest: float
 ) -> int:

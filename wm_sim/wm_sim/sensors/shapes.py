@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.scene import (
     BARRIER,
     BLUE,
@@ -36,7 +36,7 @@ HEAD_HALF_M, HEAD_HEIGHT_M, POLE_HALF_M = 0.28, 1.4, 0.07  # of a signal
 STRIDE_M = 1.4
 
 
-@kernel
+@lean_kernel
 def box(
     boxes: NDArray[np.float64], n: int, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float,
     red: float, green: float, blue: float, style: int,
@@ -48,7 +48,7 @@ def box(
     return n + 1
 
 
-@kernel
+@lean_kernel
 def boxes_of(boxes: NDArray[np.float64], agent: NDArray[np.float64]) -> int:
     """The boxes of an agent, in the order in which they are drawn; how many."""
     r, g, b = agent[RED], agent[GREEN], agent[BLUE]
@@ -77,7 +77,7 @@ def boxes_of(boxes: NDArray[np.float64], agent: NDArray[np.float64]) -> int:
     return box(boxes, n, -0.8 * hl, 0.4 * hl, -0.88 * hw, 0.88 * hw, belt, top, r, g, b, CABIN)
 
 
-@kernel
+@lean_kernel
 def boxes_of_signal(boxes: NDArray[np.float64], signal: NDArray[np.float64]) -> int:
     """The pole and the head of a light."""
     low, high = signal[SIGNAL_Z] - 0.5 * HEAD_HEIGHT_M, signal[SIGNAL_Z] + 0.5 * HEAD_HEIGHT_M

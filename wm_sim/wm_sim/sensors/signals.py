@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.scene import (
     GREEN_S,
     LAMP_GREEN,
@@ -28,7 +28,7 @@ LAMP_RGB = ((40.0, 255.0, 130.0), (255.0, 196.0, 40.0), (255.0, 40.0, 28.0))  # 
 DARK_RGB = ((12.0, 44.0, 28.0), (50.0, 40.0, 14.0), (54.0, 16.0, 14.0))
 
 
-@kernel
+@lean_kernel
 def lit_lamp(signal: NDArray[np.float64], time_s: float) -> int:
     """LAMP_GREEN, LAMP_YELLOW or LAMP_RED at a time."""
     period = signal[GREEN_S] + signal[YELLOW_S] + signal[RED_S]
@@ -39,7 +39,7 @@ def lit_lamp(signal: NDArray[np.float64], time_s: float) -> int:
     return LAMP_YELLOW if into < signal[GREEN_S] + signal[YELLOW_S] else LAMP_RED
 
 
-@kernel
+@lean_kernel
 def draw_lamps(
     scratch: Scratch, signal: NDArray[np.float64], dx: float, dy: float, focal: float, hide: float, gain: float,
     time_s: float,

@@ -7,36 +7,32 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import hash_unit, kernel
+from wm_sim.kernel import hash_unit, lean_kernel
 from wm_sim.sensors import appearance as look_at
 from wm_sim.sensors.ground import HALF_TAN
 from wm_sim.sensors.sweep import fill_flat, mix_pixel
 
 TREES_PER_RAD = 9.0
-_MOST = 32  # lattice points over the field of view of 90°
 
 
-@kernel
+@lean_kernel
 def grow_trees(columns: NDArray[np.float32], look: NDArray[np.float64], yaw: float) -> None:
     """Height of the tree line over each column, as a slope."""
     seed = int(look[look_at.SEED])
     width = columns.shape[1]
-    height = np.float32(look[look_at.TREE_HEIGHT])
-    first = math.floor((yaw - columns[0, width - 1]) * TREES_PER_RAD)
-    turned = np.float32(yaw * TREES_PER_RAD - first)
-    crowns = np.empty(_MOST, dtype=np.float32)
-    for k in range(min(_MOST, int(turned - columns[0, 0] * TREES_PER_RAD) + 2)):
-        crowns[k] = hash_unit(seed, first + k, 7)
+    height = look[look_at.TREE_HEIGHT]
+    before, low, high = math.floor((yaw - columns[0, 0]) * TREES_PER_RAD) + 2, 0.0, 0.0
     for u in range(width):
-        angle = turned - columns[0, u] * np.float32(TREES_PER_RAD)
-        whole = np.int64(angle)
-        part = angle - np.float32(whole)
-        part = part * part * (np.float32(3.0) - np.float32(2.0) * part)
-        bump = crowns[whole] + part * (crowns[whole + 1] - crowns[whole])
-        columns[1, u] = height * (np.float32(0.25) + np.float32(0.75) * bump)
+        angle = (yaw - columns[0, u]) * TREES_PER_RAD
+        whole = math.floor(angle)
+        if whole != before:
+            before, low, high = whole, hash_unit(seed, whole, 7), hash_unit(seed, whole + 1, 7)
+        part = angle - whole
+        part = part * part * (3.0 - 2.0 * part)
+        columns[1, u] = height * (0.25 + 0.75 * (low + part * (high - low)))
 
 
-@kernel
+@lean_kernel
 def draw_sky(
     colours: NDArray[np.float32], columns: NDArray[np.float32], count: int, band: int, height: int,
     look: NDArray[np.float64], pitch: float,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import hash_unit, kernel
+from wm_sim.kernel import hash_unit, lean_kernel
 from wm_sim.sensors.raster import (
     CELLS,
     CLEAR,
@@ -33,7 +33,7 @@ _ONE64 = np.uint64(1)
 _BIT31 = np.float32(1.0 / 4294967296.0)
 
 
-@kernel
+@lean_kernel
 def fill_rough(
     colours: NDArray[np.float32], row: int, start: int, end: int, red: float, green: float, blue: float,
     at: NDArray[np.float64], cells: float, grain: float, seed: int,
@@ -61,7 +61,7 @@ def fill_rough(
         colours[row, 3 * u + 2] = b * factor
 
 
-@kernel
+@lean_kernel
 def fill_flat(
     colours: NDArray[np.float32], row: int, start: int, end: int, red: float, green: float, blue: float
 ) -> None:
@@ -73,7 +73,7 @@ def fill_flat(
         colours[row, 3 * u + 2] = b
 
 
-@kernel
+@lean_kernel
 def mix_pixel(
     colours: NDArray[np.float32], row: int, u: int, keep: float, red: float, green: float, blue: float
 ) -> None:
@@ -83,7 +83,7 @@ def mix_pixel(
     colours[row, 3 * u + 2] = colours[row, 3 * u + 2] * keep + blue
 
 
-@kernel
+@lean_kernel
 def lay(
     colours: NDArray[np.float32], row: int, start: int, end: int, share: float, red: float, green: float, blue: float,
     at: NDArray[np.float64], cells: float, rough: float, seed: int,
@@ -99,7 +99,7 @@ def lay(
         fill_flat(colours, row, start, end, red, green, blue)
 
 
-@kernel
+@lean_kernel
 def lay_worn(
     colours: NDArray[np.float32], row: int, start: int, end: int, share: float, red: float, green: float, blue: float,
     at: NDArray[np.float64], wear: float, seed: int,
@@ -114,7 +114,7 @@ def lay_worn(
         mix_pixel(colours, row, u, 1.0 - a, a * red, a * green, a * blue)
 
 
-@kernel
+@lean_kernel
 def sweep_ground(
     colours: NDArray[np.float32], cover: NDArray[np.float32], touched: NDArray[np.uint64], rows: NDArray[np.float64],
     first: int, last: int, red: float, green: float, blue: float, cells: float, grain: float, wear: float, seed: int,
@@ -147,7 +147,7 @@ def sweep_ground(
                 lay(colours, row, start, width, share, r, g, b, at, cells * at[CELLS], rough, seed)
 
 
-@kernel
+@lean_kernel
 def sweep_mix(
     colours: NDArray[np.float32], cover: NDArray[np.float32], touched: NDArray[np.uint64],
     first: int, last: int, hide: float, red: float, green: float, blue: float,
@@ -172,7 +172,7 @@ def sweep_mix(
                 mix_pixel(colours, row, u, 1.0 - share * hide, share * red, share * green, share * blue)
 
 
-@kernel
+@lean_kernel
 def sweep_label(
     labels: NDArray[np.uint8], cover: NDArray[np.float32], touched: NDArray[np.uint64],
     band: int, first: int, last: int, label: int, least: float,
