@@ -12,7 +12,7 @@ from wm_sim.errors import SimError
 from wm_sim.network.generate import BEFORE_START_M, carriageway, road_line, straight_line, two_lane_road
 from wm_sim.network.junctions import junction
 from wm_sim.network.lanes import Lane, RoadNetwork
-from wm_sim.network.line import line_of_points, locate, project
+from wm_sim.network.line import line_of_curvature, line_of_points, locate, project
 from wm_sim.network.meeting import STRIP_M, conflicts, overlaps
 from wm_sim.network.paths import route_path
 from wm_sim.network.ramps import ramp_merge
@@ -304,3 +304,16 @@ def test_roads_are_drivable_at_their_limit_and_never_come_near_themselves(seed):
     apart = np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1))
     along = np.abs(np.subtract.outer(np.arange(len(xy)), np.arange(len(xy)))) * 8 * LINE_STEP_M
     assert apart[along > 60.0].min() > 18.0
+
+
+@pytest.mark.parametrize("radius", [15.0, -15.0, 80.0])
+def test_arc_length_and_offset_on_a_circle_are_exact(radius):
+    line = line_of_curvature(np.full(120, 1.0 / radius), 0.0)
+    for s in np.linspace(2.0, 40.0, 23):
+        for d in (-4.0, -1.0, 0.0, 1.5, 5.0):
+            angle = s / radius
+            x, y = (radius - d) * math.sin(angle), radius - (radius - d) * math.cos(angle)
+            for start in (max(0, int(2 * s) - 16), int(2 * s) + 16):
+                _, found_s, found_d = locate(line, start, x, y)
+                assert found_d == pytest.approx(d, abs=0.01)
+                assert found_s == pytest.approx(s, abs=0.03)

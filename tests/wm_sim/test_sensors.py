@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wm_sim import traffic
 from wm_sim.observation import LIDAR_X_M, SCAN_ANGLE_MIN_RAD, SCAN_MAX_M, SCAN_SECTOR_RAD
-from wm_sim.roads import line_of_curvature
+from wm_sim.network.line import line_of_curvature
 from wm_sim.sensors.appearance import WEAR, nominal_appearance, random_appearance
 from wm_sim.sensors.camera import draw_camera
 from wm_sim.sensors.lidar import cast_scan

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wm_sim import traffic
-from wm_sim.roads import line_of_curvature
+from wm_sim.network.line import line_of_curvature
 from wm_sim.traffic import boxes_overlap, step_traffic
 
 LINE = line_of_curvature(np.zeros(8000), 0.0)
