@@ -55,7 +55,6 @@ TRUTH_NAMES = (
     "limit_mps",
     "route_done",
     "red_lights",
-    "ttc_s",
 )
 TRUTH_SIZE = len(TRUTH_NAMES)
 

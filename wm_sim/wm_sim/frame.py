@@ -24,7 +24,6 @@ class WorldConfig:
     time_limit_s: float | None = None
     camera_size: tuple[int, int] = (64, 64)  # height, width
     density: float = 1.0  # times the usual number of other road users
-    scoring: bool = False  # labels that only scores need
 
     @property
     def options(self) -> Options:
@@ -52,7 +51,6 @@ class Truth:
     step: int
     limit_mps: float = math.inf  # speed limit here
     red_lights: int = 0  # stop lines crossed in red since the start
-    ttc_s: float = math.inf  # time to collision if everybody goes straight on, inf from 3 s up; where `scoring` is on
 
 
 @dataclass(slots=True)

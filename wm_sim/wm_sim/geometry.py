@@ -7,13 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.scene import LCOS, LCURVATURE, LINE_STEP_M, LSIN, LX, LY
 
 STEPS_MAX = 12  # a search that starts within some metres of the point needs two or three
 
 
-@kernel
+@lean_kernel
 def locate_between(
     line: NDArray[np.float64], first: int, last: int, index: int, x: float, y: float
 ) -> tuple[int, float, float]:
@@ -36,13 +36,13 @@ def locate_between(
     return index, (index - first) * LINE_STEP_M + along, d
 
 
-@kernel
+@lean_kernel
 def locate(line: NDArray[np.float64], index: int, x: float, y: float) -> tuple[int, float, float]:
     """Nearest sample, arc length s and lateral offset d (left positive) of (x, y), walking on from sample `index`."""
     return locate_between(line, 0, len(line) - 1, index, x, y)
 
 
-@kernel
+@lean_kernel
 def turned_boxes_overlap(
     dx: float, dy: float, acos: float, asin: float, al: float, aw: float, bcos: float, bsin: float, bl: float, bw: float
 ) -> bool:
@@ -58,7 +58,7 @@ def turned_boxes_overlap(
     return abs(dy * bcos - dx * bsin) <= 0.5 * (bw + al * sin + aw * cos)
 
 
-@kernel
+@lean_kernel
 def boxes_overlap(
     ax: float, ay: float, ayaw: float, al: float, aw: float, bx: float, by: float, byaw: float, bl: float, bw: float
 ) -> bool:

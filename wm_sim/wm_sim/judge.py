@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.geometry import locate_between, turned_boxes_overlap
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.lamps import lit_lamp
 from wm_sim.observation import EGO_FRONT_X_M, EGO_LENGTH_M, EGO_WIDTH_M
 from wm_sim.scene import (
@@ -48,7 +48,7 @@ SIDES = ("front", "rear", "left", "right")
 _EGO_REACH_M = 0.5 * (EGO_LENGTH_M + EGO_WIDTH_M)
 
 
-@kernel
+@lean_kernel
 def touched(agents: NDArray[np.float64], count: int, ego: NDArray[np.float64]) -> int:
     """The first agent whose box touches the ego's, -1 if none. ego [SEEN_EGO_SIZE]."""
     cos, sin = ego[EGO_COS], ego[EGO_SIN]
@@ -68,7 +68,7 @@ def touched(agents: NDArray[np.float64], count: int, ego: NDArray[np.float64]) -
     return -1
 
 
-@kernel
+@lean_kernel
 def impact_of(agent: NDArray[np.float64], ego: NDArray[np.float64]) -> tuple[float, int]:
     """Relative speed (m/s) of ego and the agent that it touches, and the ego's side that is hit."""
     cos, sin = ego[EGO_COS], ego[EGO_SIN]
@@ -87,7 +87,7 @@ def impact_of(agent: NDArray[np.float64], ego: NDArray[np.float64]) -> tuple[flo
     return math.sqrt(vx * vx + vy * vy), side
 
 
-@kernel
+@lean_kernel
 def gap_ahead(
     agents: NDArray[np.float64], count: int, paths: NDArray[np.float64], first: NDArray[np.int64],
     overlaps: NDArray[np.float64], ego: NDArray[np.float64], index: int,
@@ -132,7 +132,7 @@ def gap_ahead(
     return gap, closing
 
 
-@kernel
+@lean_kernel
 def crossed_red(
     signals: NDArray[np.float64], count: int, before_s: float, after_s: float, time_s: float
 ) -> bool:

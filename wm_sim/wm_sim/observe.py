@@ -7,14 +7,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.observation import LOST_M, ROUTE_LOOKAHEAD_M, SEGMENTS_BACK, SEGMENTS_FORWARD, YAW_STEPS_1PRAD
 from wm_sim.scene import BIAS_X, BIAS_Y, BIAS_YAW, DRIFT_PHASE, DRIFT_RADPS, DRIFT_X, DRIFT_Y
 
 _LOOKAHEAD = np.array(ROUTE_LOOKAHEAD_M, dtype=np.float64)
 
 
-@kernel
+@lean_kernel
 def nearest_segment(
     route: NDArray[np.float64], end: int, x: float, y: float, first: int, last: int
 ) -> tuple[float, int, float]:
@@ -37,7 +37,7 @@ def nearest_segment(
     return best, best_segment, best_along
 
 
-@kernel
+@lean_kernel
 def look_along_route(
     state: NDArray[np.float32], route: NDArray[np.float64], count: int, remembered: int, x: float, y: float, yaw: float
 ) -> int:
@@ -68,7 +68,7 @@ def look_along_route(
     return remembered
 
 
-@kernel
+@lean_kernel
 def receive_pose(pose: NDArray[np.float64], setup: NDArray[np.float64], x: float, y: float, yaw: float, time_s: float) -> None:
     """What the receiver reports [3] of a true pose: with its bias and slow drift."""
     swing = 0.0

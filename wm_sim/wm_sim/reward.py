@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.vehicle import STEER_RATE_MAX_RADPS
 
 CRASH_REWARD = -3.0  # of the step that ends in a collision or off the road, instead of the sum below
 
 
-@kernel
+@lean_kernel
 def ramp(value: float, start: float, full: float) -> float:
     """0 up to `start`, 1 from `full` on, linear between; start > full ramps the other way."""
     return min(max((value - start) / (full - start), 0.0), 1.0)
 
 
-@kernel
+@lean_kernel
 def danger(speed_mps: float, gap_m: float, closing_mps: float) -> float:
     """0 where the car ahead is no concern, up to 1: braking beyond 1.5 m/s², headway under 1 s, gap under 3 m."""
     needed = max(closing_mps, 0.0) ** 2 / (2.0 * max(gap_m - 2.0, 0.5))
@@ -24,7 +24,7 @@ def danger(speed_mps: float, gap_m: float, closing_mps: float) -> float:
     return min(1.0, braking + 0.5 * headway + close)
 
 
-@kernel
+@lean_kernel
 def step_reward(
     duration_s: float,
     advanced_m: float,

@@ -49,7 +49,7 @@ from wm_sim.judge import (
     impact_of,
     touched,
 )
-from wm_sim.kernel import hash_unit, kernel
+from wm_sim.kernel import hash_unit, lean_kernel
 from wm_sim.observation import EGO_CENTRE_X_M, PHYSICS_STEP_S, SCAN_MAX_M
 from wm_sim.observe import look_along_route, receive_pose
 from wm_sim.reward import CRASH_REWARD, step_reward
@@ -71,7 +71,6 @@ from wm_sim.scene import (
     START_S,
     TIME_LIMIT_S,
 )
-from wm_sim.scoring.ttc import time_to_collision
 from wm_sim.sensors.camera import Scratch, draw_camera
 from wm_sim.sensors.lidar import RANGE_NOISE_M, cast_scan
 from wm_sim.traffic.motion import place_all, step_traffic
@@ -80,13 +79,13 @@ from wm_sim.vehicle import ACCELERATION as EGO_ACCELERATION
 from wm_sim.vehicle import SPEED, STEER, YAW, YAW_RATE, X, Y, step_vehicle
 
 # What `run` does with each world, in this order; bits.
-BEGIN, TICK, COMMAND, TICK_AGAIN, LOOK, CAMERA, SCAN, TIME_TO_COLLISION = 1, 2, 4, 8, 16, 32, 64, 128
+BEGIN, TICK, COMMAND, TICK_AGAIN, LOOK, CAMERA, SCAN = 1, 2, 4, 8, 16, 32, 64
 STEP = TICK | COMMAND | TICK_AGAIN | LOOK
 
 _NOISE_MASK = 0x7FFFFFFFFFFF
 
 
-@kernel
+@lean_kernel
 def set_command(memory: NDArray[np.float64], steer32: np.float32, accel32: np.float32) -> None:
     """Take an action over: clipped; full braking, the steering kept, where it is not a number."""
     steer, accel = float(steer32), float(accel32)
@@ -103,7 +102,7 @@ def set_command(memory: NDArray[np.float64], steer32: np.float32, accel32: np.fl
     memory[COMMANDED_ACCEL] = np.float32(np.float32(np.float32(accel) * accel_scale) / accel_scale)
 
 
-@kernel
+@lean_kernel
 def see_ego(
     seen: NDArray[np.float64], clock: NDArray[np.int64], ego: NDArray[np.float64], paths: NDArray[np.float64], last: int
 ) -> None:
@@ -115,7 +114,7 @@ def see_ego(
     seen[EGO_COS], seen[EGO_SIN] = cos, sin
 
 
-@kernel
+@lean_kernel
 def judge(
     clock: NDArray[np.int64], memory: NDArray[np.float64], seen: NDArray[np.float64], agents: NDArray[np.float64],
     count: int, sample: NDArray[np.float64], setup: NDArray[np.float64],
@@ -140,7 +139,7 @@ def judge(
     clock[PENDING] |= event
 
 
-@kernel
+@lean_kernel
 def tick(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
     counts: NDArray[np.int64], setup: NDArray[np.float64], vehicle: NDArray[np.float64], agents: NDArray[np.float64],
@@ -166,7 +165,7 @@ def tick(
     judge(clock, memory, seen, agents, count, paths[clock[SAMPLE]], setup)
 
 
-@kernel
+@lean_kernel
 def begin(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
     counts: NDArray[np.int64], setup: NDArray[np.float64], agents: NDArray[np.float64], paths: NDArray[np.float64],
@@ -183,7 +182,7 @@ def begin(
     memory[LAST_STEER] = ego[STEER]
 
 
-@kernel
+@lean_kernel
 def reward_since(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
     sample: NDArray[np.float64], gap: float, closing: float,
@@ -201,12 +200,12 @@ def reward_since(
     )  # fmt: skip
 
 
-@kernel
+@lean_kernel
 def look(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
     counts: NDArray[np.int64], setup: NDArray[np.float64], agents: NDArray[np.float64], paths: NDArray[np.float64],
     first: NDArray[np.int64], overlaps: NDArray[np.float64], route: NDArray[np.float64], state: NDArray[np.float32],
-    pose: NDArray[np.float64], truth: NDArray[np.float64], with_ttc: bool,
+    pose: NDArray[np.float64], truth: NDArray[np.float64],
 ) -> None:  # fmt: skip
     """What one world looks like now: state, pose and truth, and the reward since the last look."""
     index = clock[SAMPLE]
@@ -228,12 +227,11 @@ def look(
     truth[10] = 1.0 if clock[LATCHED] & OFF_ROAD else 0.0
     truth[11], truth[12] = clock[TICKS] // 2, sample[LIMIT_MPS]
     truth[13], truth[14] = 1.0 if clock[LATCHED] & ROUTE_DONE else 0.0, clock[RED_LIGHTS]
-    truth[15] = time_to_collision(ego, agents[: counts[AGENTS]], False) if with_ttc else math.inf
     memory[LAST_S], clock[LAST_TICKS] = seen[EGO_S], clock[TICKS]
     memory[LAST_ACCELERATION], memory[LAST_STEER] = ego[EGO_ACCELERATION], ego[STEER]
 
 
-@kernel
+@lean_kernel
 def picture_arrives(setup: NDArray[np.float64], ticks: int) -> bool:
     """Whether the camera delivers at a tick: not while it is frozen, and not what is dropped on the way."""
     if ticks == 0:
@@ -245,13 +243,13 @@ def picture_arrives(setup: NDArray[np.float64], ticks: int) -> bool:
     return setup[FAULT_DROP_SHARE] <= 0.0 or hash_unit(int(setup[SEED]), ticks, 77) >= setup[FAULT_DROP_SHARE]
 
 
-@kernel
+@lean_kernel
 def noise_seed(setup: NDArray[np.float64], ticks: int) -> int:
     """What the sensors' noise at a tick is drawn from."""
     return (int(setup[SEED]) * 100_003 + ticks) & _NOISE_MASK
 
 
-@kernel
+@lean_kernel
 def take_picture(w: WorldArrays, n: int, image: NDArray[np.uint8], scratch: Scratch) -> None:
     """Draw what the camera of world n sees now, at the size of `image` [H, W, 3] and scratch."""
     ego, counts, ticks = w.ego[n], w.counts[n], w.clock[n, TICKS]
@@ -262,7 +260,7 @@ def take_picture(w: WorldArrays, n: int, image: NDArray[np.uint8], scratch: Scra
     )  # fmt: skip
 
 
-@kernel
+@lean_kernel
 def use_camera(w: WorldArrays, n: int, scratch: Scratch) -> None:
     """Bring the camera of world n up to date, as late and as gappy as its faults make it."""
     setup, ticks = w.setup[n], w.clock[n, TICKS]
@@ -272,12 +270,14 @@ def use_camera(w: WorldArrays, n: int, scratch: Scratch) -> None:
         frame = ticks // 2
         take_picture(w, n, w.late[n, frame % (late + 1)], scratch)
         if arrives:
-            w.camera[n] = w.late[n, max(frame - late, 0) % (late + 1)]
+            seen, shown = w.late[n, max(frame - late, 0) % (late + 1)].reshape(-1), w.camera[n].reshape(-1)
+            for i in range(len(seen)):
+                shown[i] = seen[i]
     elif arrives:
         take_picture(w, n, w.camera[n], scratch)
 
 
-@kernel
+@lean_kernel
 def run(
     w: WorldArrays, actions: NDArray[np.float32], scratch: Scratch, begin_n: int, end_n: int, what: int
 ) -> None:
@@ -298,7 +298,7 @@ def run(
         if what & LOOK:
             look(
                 clock, memory, ego, seen, counts, setup, agents, paths, first, w.overlaps[n], w.route[n], w.state[n],
-                w.pose[n], w.truth[n], what & TIME_TO_COLLISION > 0,
+                w.pose[n], w.truth[n],
             )  # fmt: skip
             w.events[n] = clock[PENDING]
             w.terminated[n] = clock[LATCHED] & TERMINAL > 0

@@ -16,7 +16,7 @@ import yaml
 from numpy.typing import NDArray
 
 from wm_sim.errors import SimError
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 
 ACCEL_LAG_S = 0.2
 STEER_LAG_S = 0.05
@@ -87,7 +87,7 @@ BOUNDS = {
 }
 
 
-@kernel
+@lean_kernel
 def step_vehicle(
     state: NDArray[np.float64], parameters: NDArray[np.float64], steering: float, acceleration: float, duration: float
 ) -> None:

@@ -147,7 +147,6 @@ class World:
             step=int(row[11]),
             limit_mps=row[12],
             red_lights=int(row[14]),
-            ttc_s=row[15],
         )
         px, py, pyaw = worlds.pose[n].tolist()
         return Frame(

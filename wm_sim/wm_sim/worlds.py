@@ -39,7 +39,6 @@ class Worlds:
         self.scenarios: list[Scenario | None] = [None] * count
         self._look = stepping.LOOK
         self._look |= stepping.CAMERA * config.camera | stepping.SCAN * config.scan
-        self._look |= stepping.TIME_TO_COLLISION * config.scoring
         self._missing = count
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         bounds = np.linspace(0, count, min(threads, count) + 1).round().astype(int).tolist()

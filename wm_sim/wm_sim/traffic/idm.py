@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 
 BRAKE_MAX_MPS2 = 8.0  # what tyres hold
 EASE_OFF = 1.4  # braking for one's own wish alone stays under this share of the comfortable braking
 
 
-@kernel
+@lean_kernel
 def idm(
     speed: float, desired: float, gap: float, closing: float,
     headway: float, standstill: float, accel: float, brake: float,

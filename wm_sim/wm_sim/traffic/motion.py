@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_FRONT_X_M, PHYSICS_STEP_S, STEP_S
 from wm_sim.scene import (
     ACCEL_MPS2,
@@ -82,7 +82,7 @@ WALK_MPS2 = 2.0  # how fast who crosses gains speed
 TURN_MAX = 0.35  # rad that a car turns at most to change lanes
 
 
-@kernel
+@lean_kernel
 def place(agent: NDArray[np.float64], paths: NDArray[np.float64], begin: int, end: int, aside_mps: float) -> None:
     """Fill in where an agent is and how it is turned, from its S and D along rows begin..end-1 of `paths`."""
     i = min(max(begin + int(np.rint(agent[S] / LINE_STEP_M)), begin), end - 1)
@@ -105,7 +105,7 @@ def place(agent: NDArray[np.float64], paths: NDArray[np.float64], begin: int, en
     agent[COVER_RIGHT], agent[COVER_LEFT] = min(agent[D], to) - half, max(agent[D], to) + half
 
 
-@kernel
+@lean_kernel
 def place_all(
     agents: NDArray[np.float64], count: int,
     paths: NDArray[np.float64], first: NDArray[np.int64], tracks: NDArray[np.float64],
@@ -121,7 +121,7 @@ def place_all(
             agents[k, CCOS], agents[k, CSIN] = math.cos(agents[k, CYAW]), math.sin(agents[k, CYAW])
 
 
-@kernel
+@lean_kernel
 def script_speed(agent: NDArray[np.float64], script: NDArray[np.float64], duration: float) -> float:
     """Acceleration by a script [R, 3] for the next `duration` s."""
     phase = min(int(agent[PHASE]), len(script) - 1)
@@ -135,7 +135,7 @@ def script_speed(agent: NDArray[np.float64], script: NDArray[np.float64], durati
     return min(max(change, -most), most) / duration
 
 
-@kernel
+@lean_kernel
 def speed_for_curves(paths: NDArray[np.float64], begin: int, end: int, s: float, speed: float) -> float:
     """Speed (m/s) at which the curve here, and the one where braking would end, can be driven."""
     here = min(max(begin + int(s / LINE_STEP_M), begin), end - 1)
@@ -150,7 +150,7 @@ def speed_for_curves(paths: NDArray[np.float64], begin: int, end: int, s: float,
     return math.sqrt(squared)
 
 
-@kernel
+@lean_kernel
 def drive(
     agents: NDArray[np.float64], count: int, k: int, wish: float, spread: bool,
     paths: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],
@@ -189,7 +189,7 @@ def drive(
     return wanted
 
 
-@kernel
+@lean_kernel
 def step_traffic(
     agents: NDArray[np.float64], count: int, people: bool,
     paths: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],

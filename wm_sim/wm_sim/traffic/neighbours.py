@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.geometry import locate_between
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M, EGO_WIDTH_M
 from wm_sim.scene import (
     ACTIVE,
@@ -44,7 +44,7 @@ SEEN_EGO_SIZE = 8
 NOBODY, THE_EGO = -1, -2
 
 
-@kernel
+@lean_kernel
 def carried(overlaps: NDArray[np.float64], a: int, b: int, s: float) -> float:
     """Arc length on path b of the point at s of path a; NaN where they are not on the same ground."""
     if a == b:
@@ -54,7 +54,7 @@ def carried(overlaps: NDArray[np.float64], a: int, b: int, s: float) -> float:
     return math.nan
 
 
-@kernel
+@lean_kernel
 def nearest_on_path(
     agents: NDArray[np.float64], count: int, k: int, right: float, left: float, ahead: float,
     overlaps: NDArray[np.float64], ego: NDArray[np.float64],
@@ -87,7 +87,7 @@ def nearest_on_path(
     return gap, who
 
 
-@kernel
+@lean_kernel
 def nearest_in_the_way(
     agents: NDArray[np.float64], count: int, k: int, everybody: bool, with_ego: bool,
     paths: NDArray[np.float64], first: NDArray[np.int64], ego: NDArray[np.float64],

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.scene import (
     ACTIVE,
     CCOS,
@@ -36,7 +36,7 @@ ROOM_M = 9.0  # a recorded car does not appear nearer than this to the ego
 FOLLOW_1PS, FOLLOW_MPS2 = 3.0, 3.0  # how speed is adjusted to the recorded one, and at most how fast it grows
 
 
-@kernel
+@lean_kernel
 def track_at(track: NDArray[np.float64], time_s: float) -> tuple[int, float]:
     """Sample before a time and the share of the way to the next; -1 where the road user is not there."""
     last = len(track) - 1
@@ -50,7 +50,7 @@ def track_at(track: NDArray[np.float64], time_s: float) -> tuple[int, float]:
     return i, share
 
 
-@kernel
+@lean_kernel
 def replay(agent: NDArray[np.float64], tracks: NDArray[np.float64], duration: float) -> None:
     """Move a LOGGED agent on by `duration` s: where, how fast and whether at all, as recorded."""
     agent[TRACK_TIME] += duration
@@ -72,7 +72,7 @@ def replay(agent: NDArray[np.float64], tracks: NDArray[np.float64], duration: fl
     agent[S] = track[i, TRACK_ALONG] + share * (track[j, TRACK_ALONG] - track[i, TRACK_ALONG])
 
 
-@kernel
+@lean_kernel
 def recorded_pace(
     agent: NDArray[np.float64], tracks: NDArray[np.float64], duration: float, ego: NDArray[np.float64]
 ) -> float:

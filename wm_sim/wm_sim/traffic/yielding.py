@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.lamps import lit_lamp
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M
 from wm_sim.scene import (
@@ -48,7 +48,7 @@ COURTESY_S = 3.0  # who has the way still minds a body in it this far ahead
 ON_PATH_M = 3.0  # an ego further beside its route than this is not coming along it
 
 
-@kernel
+@lean_kernel
 def red_light_ahead(
     agent: NDArray[np.float64], signals: NDArray[np.float64], count: int, front: float, time_s: float
 ) -> float:
@@ -67,7 +67,7 @@ def red_light_ahead(
     return nearest
 
 
-@kernel
+@lean_kernel
 def comes(front: float, rear: float, speed: float, gaining: float, way_in: float, way_out: float, gap_s: float) -> bool:
     """Whether a body is between way_in and way_out or will be within gap_s."""
     if rear > way_out:
@@ -75,7 +75,7 @@ def comes(front: float, rear: float, speed: float, gaining: float, way_in: float
     return front >= way_in or way_in - front < gap_s * max(speed + max(gaining, 0.0), 0.1)
 
 
-@kernel
+@lean_kernel
 def way_is_taken(
     agents: NDArray[np.float64], count: int, k: int, conflict: NDArray[np.float64], ego: NDArray[np.float64]
 ) -> bool:
@@ -96,7 +96,7 @@ def way_is_taken(
     return False
 
 
-@kernel
+@lean_kernel
 def body_in_the_way(
     agents: NDArray[np.float64], count: int, k: int, conflict: NDArray[np.float64], ego: NDArray[np.float64]
 ) -> tuple[float, float]:
@@ -120,7 +120,7 @@ def body_in_the_way(
     return least, along
 
 
-@kernel
+@lean_kernel
 def hold_back(
     agents: NDArray[np.float64], count: int, k: int, conflicts: NDArray[np.float64], conflict_count: int,
     signals: NDArray[np.float64], signal_count: int, ego: NDArray[np.float64], time_s: float,
