@@ -1,6 +1,8 @@
 """Time to collision, place in the lane and class of a collision, against scenes worked out by hand."""
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from wm_sim import scene, vehicle
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_FRONT_X_M, EGO_LENGTH_M, EGO_WIDTH_M
 from wm_sim.scoring.contact import classify, struck, told_contact
 from wm_sim.scoring.lane import lane_position
+from wm_sim.scoring.sample import look_around
 from wm_sim.scoring.ttc import time_to_collision
 
 LANE = 3.6
@@ -143,3 +146,44 @@ def test_an_events_detail_tells_what_was_hit_and_on_which_side() -> None:
     assert told_contact("car 1 at 4.2 m/s, left", 5.0, 0.0, 0.0).kind == "active_lateral"
     assert told_contact("barrier 0 at 4.2 m/s, right", 5.0, 60.0, 0.0).kind == "stopped_track"
     assert told_contact("car 0 at 5.0 m/s, front", 5.0, 0.0, 5.0).kind == "stopped_track"
+
+
+def seen(ego: NDArray[np.float64], *agents: NDArray[np.float64]) -> Any:
+    """What is seen on a straight road with an oncoming lane, the ego near 50 m."""
+    path = straight(left=1.5 * LANE, oncoming=1.0)
+    rows = np.array(agents).reshape(-1, scene.AGENT_SIZE)
+    stage = SimpleNamespace(paths=path, first=np.array([0, len(path)]))
+    world: Any = SimpleNamespace(ego=ego, cars=rows, scenario=SimpleNamespace(scene=stage), road_index=100)
+    return look_around(world)[0]
+
+
+def test_traffic_is_the_cars_that_drive_freely_the_same_way() -> None:
+    ego = ego_at(50.0)
+    others = [
+        agent(70.0, speed=8.0, KIND=scene.IDM),
+        agent(90.0, speed=12.0, KIND=scene.LOGGED),
+        agent(80.0, LANE, yaw=math.pi, speed=20.0, KIND=scene.IDM),  # oncoming
+        agent(60.0, 9.0, yaw=math.pi / 2, speed=20.0, KIND=scene.IDM),  # crossing
+        agent(75.0, speed=20.0, KIND=scene.SCRIPTED),  # the scenario's actor
+        agent(75.0, 3.0, speed=20.0, KIND=scene.IDM, BODY=scene.CYCLIST),
+        agent(85.0, speed=20.0, KIND=scene.IDM, ACTIVE=0.0),
+    ]
+    assert seen(ego, *others).traffic_mps == pytest.approx(10.0)
+    assert seen(ego, *others[2:]).traffic_mps is None
+
+
+def test_the_oncoming_lane_is_excused_only_past_something_that_stands_in_the_own_lane() -> None:
+    ego = ego_at(50.0, LANE)
+    assert seen(ego).oncoming and seen(ego).off_lane
+    blocking = agent(70.0, KIND=scene.STANDING)
+    assert not seen(ego, blocking).oncoming and not seen(ego, blocking).off_lane
+    parked = agent(70.0, -4.0, KIND=scene.STANDING, D=-4.0)
+    assert seen(ego, parked).oncoming
+    far = agent(95.0, KIND=scene.STANDING)
+    assert seen(ego, far).oncoming
+    assert seen(ego, agent(70.0, KIND=scene.IDM)).oncoming
+
+
+def test_off_lane_begins_half_a_metre_beyond_the_lanes() -> None:
+    assert not seen(ego_at(50.0, -0.5 * LANE - 0.49)).off_lane
+    assert seen(ego_at(50.0, -0.5 * LANE - 0.51)).off_lane

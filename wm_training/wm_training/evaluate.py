@@ -49,7 +49,7 @@ class EvalConfig:
     traffic: Literal["logged", "reactive", "none"] = "logged"
     """Recorded traffic of --road: as recorded, braking for the ego, or left out."""
     lane_width: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
-    """Scale the lanes of --road to this width in m."""
+    """Scale the road of a centre-line CSV to lanes of this width in m."""
     json: Path | None = None
     """Write the figures to this file."""
     report: Path | None = None
@@ -170,10 +170,11 @@ def replay(config: EvalConfig, family: str, seed: int, size_px: int) -> tuple[li
 def _reset(config: EvalConfig, world: World, family: str, seed: int) -> Frame:
     if config.road is None:
         return world.reset(family, seed)
-    from wm_sim.scenarios import Options
     from wm_sim.scenarios.from_file import scenario_from_file
 
-    return world.reset_to(scenario_from_file(config.road, seed, Options(), config.traffic, config.lane_width))
+    return world.reset_to(
+        scenario_from_file(config.road, seed, world.config.options, config.traffic, config.lane_width)
+    )
 
 
 def _drive(config: EvalConfig, task: tuple[str, int]) -> Episode:

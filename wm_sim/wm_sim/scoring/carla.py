@@ -1,10 +1,14 @@
 """Driving score of CARLA leaderboard 2.1: route completion x (1 - share off lane) / (1 + sum of c), 0 to 100.
 
 Off lane: the ego's middle is more than 0.5 m beyond the lanes, or in the oncoming lane; leaderboard switches the
-second test off where a scenario's obstacle has to be passed, and so does `look_around`. Minimum speed: the route has
-four equal parts; in each the ego's mean speed is compared with that of the traffic around; without traffic the part
-passes, as in leaderboard. Here the traffic's speed counts no further than the limit: nobody has to speed. An episode is
-one scenario, so that its time limit is the scenario's timeout. Stop signs and emergency vehicles do not occur.
+second test off where a scenario's obstacle has to be passed, and so does `look_around`.
+
+Minimum speed: the route has four equal parts; in each the ego's mean speed is compared with that of the traffic around;
+without traffic the part passes, as in leaderboard. Its routes are kilometres long, ours one manoeuvre: here traffic is
+only the cars that go the ego's way, so that giving way costs nothing, and their speed counts no further than the limit.
+
+An episode is one scenario, so that its time limit is the scenario's timeout. Stop signs and emergency vehicles do not
+occur.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_sim.geometry import boxes_overlap
 from wm_sim.observation import EGO_FRONT_X_M, EGO_WIDTH_M
 from wm_sim.scene import BODY, CX, CY, CYAW, LENGTH, WIDTH, V
 from wm_sim.scoring.ttc import BEHIND, bearing
-from wm_sim.traffic import boxes_overlap
 from wm_sim.vehicle import SPEED, YAW, X, Y
 
 STANDING_MPS = 0.05  # nuPlan's bound for "stopped"

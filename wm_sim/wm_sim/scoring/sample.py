@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.scene import ACTIVE, BODY, CAR, CX, CY, IDM, KIND, LANE_WIDTH_M, LOGGED, REACTIVE, STANDING, WIDTH, D, V
+from wm_sim import scene as at
 from wm_sim.scoring.contact import STANDING_MPS, Contact, classify, struck, told_contact
 from wm_sim.scoring.lane import lane_position
 from wm_sim.scoring.rows import scene_rows
 from wm_sim.scoring.ttc import time_to_collision
-from wm_sim.vehicle import X, Y
+from wm_sim.vehicle import YAW, X, Y
 
 if TYPE_CHECKING:
     from wm_sim.frame import Frame
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 BLOCKED_M = 40.0  # an obstacle so near allows the oncoming lane
 ALLOWED_OUT_M = 0.5  # leaderboard's tolerance beyond the lane's edge
-TRAFFIC = (IDM, LOGGED, REACTIVE)  # kinds of car that are background traffic, not actors of the scenario
+SAME_WAY = math.cos(math.radians(45.0))  # traffic's heading relative to the ego's
+TRAFFIC = (at.IDM, at.LOGGED, at.REACTIVE)  # kinds of car that are background traffic, not actors of the scenario
 
 __all__ = ["STANDING_MPS", "Sample", "Surroundings", "look_around", "sample_of"]
 
@@ -35,7 +36,7 @@ class Surroundings:
     corner_out_m: float = 0.0  # how far the furthest corner is off the road
     off_lane: bool = False  # outside the lanes of its direction, by leaderboard's tolerance
     oncoming: bool = False  # in the oncoming lane without an obstacle that asks for it
-    traffic_mps: float | None = None  # mean speed of the cars around, None where there are none
+    traffic_mps: float | None = None  # mean speed of the cars that go the same way, None where there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +113,21 @@ def look_around(world: World) -> tuple[Surroundings, bool]:
     """Measures of the world as it stands, and whether the ego's corners are all in one lane."""
     ego, agents, path, index = scene_rows(world)
     corner_out, middle_out, in_lane, oncoming = lane_position(ego, path, index)
-    active = agents[agents[:, ACTIVE] > 0.0]
-    wrong_way = bool(oncoming) and not _blocked(active, float(ego[X]), float(ego[Y]), float(path[index, LANE_WIDTH_M]))
-    traffic = active[(active[:, BODY] == CAR) & np.isin(active[:, KIND], TRAFFIC)]
+    active = agents[agents[:, at.ACTIVE] > 0.0]
+    wrong_way = bool(oncoming) and not _blocked(active, ego, float(path[index, at.LANE_WIDTH_M]))
+    along = np.cos(active[:, at.CYAW] - ego[YAW]) > SAME_WAY
+    traffic = active[along & (active[:, at.BODY] == at.CAR) & np.isin(active[:, at.KIND], TRAFFIC)]
     return Surroundings(
-        ttc_s=float(time_to_collision(ego, agents, not in_lane)),
+        ttc_s=round(float(time_to_collision(ego, agents, not in_lane)), 1),
         corner_out_m=float(corner_out),
         off_lane=wrong_way or middle_out > ALLOWED_OUT_M,
         oncoming=wrong_way,
-        traffic_mps=float(np.abs(traffic[:, V]).mean()) if len(traffic) else None,
+        traffic_mps=float(np.abs(traffic[:, at.V]).mean()) if len(traffic) else None,
     ), bool(in_lane)
 
 
-def _blocked(agents: NDArray[np.float64], x: float, y: float, lane_width_m: float) -> bool:
-    """Whether something stands in the ego's lane near (x, y), so that the way leads past it."""
-    standing = (agents[:, KIND] == STANDING) & (np.abs(agents[:, D]) < 0.5 * (agents[:, WIDTH] + lane_width_m))
-    return bool(np.any(standing & (np.hypot(agents[:, CX] - x, agents[:, CY] - y) < BLOCKED_M)))
+def _blocked(agents: NDArray[np.float64], ego: NDArray[np.float64], lane_width_m: float) -> bool:
+    """Whether something near the ego stands in its lane, so that the way leads past it."""
+    near = np.hypot(agents[:, at.CX] - ego[X], agents[:, at.CY] - ego[Y]) < BLOCKED_M
+    in_lane = np.abs(agents[:, at.D]) < 0.5 * (agents[:, at.WIDTH] + lane_width_m)
+    return bool(np.any((agents[:, at.KIND] == at.STANDING) & near & in_lane))

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_sim.geometry import boxes_overlap
 from wm_sim.kernel import kernel
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M, EGO_WIDTH_M
 from wm_sim.scene import ACTIVE, CX, CY, CYAW, LENGTH, WIDTH, V
-from wm_sim.traffic import boxes_overlap
 from wm_sim.vehicle import SPEED, YAW, X, Y
 
 HORIZON_S, STEP_S = 3.0, 0.1
@@ -32,7 +32,8 @@ def time_to_collision(ego: NDArray[np.float64], agents: NDArray[np.float64], bes
     """Time in s until the ego's box meets an agent's, in steps of 0.1 s; inf if not before 3 s.
 
     ego [EGO_STATE_SIZE], agents [K, AGENT_SIZE]. Only agents within 30 degrees of straight ahead count; with `beside`
-    (the ego is not in one lane) all but those within 30 degrees of straight behind. nuPlan, time_to_collision.
+    (the ego is not in one lane) all but those within 30 degrees of straight behind. nuPlan's time_to_collision, which
+    looks beside in every junction too.
     """
     least = math.inf
     speed = ego[SPEED]
