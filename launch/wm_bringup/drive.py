@@ -12,6 +12,7 @@ import yaml
 
 from wm_bringup.domain import chosen_domain, lock_domain
 from wm_bringup.errors import BringupError
+from wm_bringup.middleware import middleware_defaults
 from wm_bringup.paths import MODEL, find_model, fresh_folder, stack_parameters
 from wm_bringup.processes import ProcessGroup, describe_end
 from wm_bringup.topology import Process, Setup, parameter_file, topology
@@ -22,7 +23,6 @@ QUIET_ENV = {  # one thread a process: seven of them share few cores
     "NUMBA_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
 }
-ROS_ENV = {"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ class DriveConfig:
 
     scenario: str = "stop_go"
     """Scenario family."""
+    road: Path | None = None
+    """Drive on this road instead: a centre-line CSV, CommonRoad XML or OpenDRIVE file."""
+    traffic: Literal["logged", "reactive", "none"] = "logged"
+    """Recorded traffic of --road: as recorded, braking for the ego, or left out."""
+    lane_width: float | None = None
+    """Scale a centre-line --road so that its lane is this wide, m."""
     seed: int = 7
     """Seed of the world; below 1,000,000 worlds are for training and tuning."""
     mode: Literal["realtime", "lockstep"] = "realtime"
@@ -62,6 +68,7 @@ class DriveConfig:
 def drive(config: DriveConfig) -> int:
     """Run the stack until the drive ends; the exit code. BringupError when it cannot start."""
     check_scenario(config.scenario)
+    road = check_road(config)
     model = check_model(config.model)
     if config.params_file is not None and not config.params_file.is_file():
         raise BringupError(f"parameter file {config.params_file}: no such file. Name a ROS parameter file.")
@@ -71,6 +78,7 @@ def drive(config: DriveConfig) -> int:
         out = fresh_folder(config.out)
         setup = Setup(
             scenario=config.scenario,
+            road=road,
             seed=config.seed,
             mode=config.mode,
             model=str(model),
@@ -92,6 +100,18 @@ def check_scenario(scenario: str) -> None:
 
     if scenario not in FAMILIES:
         raise BringupError(f"unknown scenario {scenario}: choose one of {', '.join(sorted(FAMILIES))}.")
+
+
+def check_road(config: DriveConfig) -> str:
+    """The road as sim_node takes it, empty without one; SimError in one sentence unless it can be driven."""
+    if config.road is None:
+        return ""
+    from wm_sim.scenarios.from_file import named_scenario
+
+    parts = [str(config.road.resolve()), config.traffic, *([str(config.lane_width)] if config.lane_width else [])]
+    road = ",".join(parts)
+    named_scenario(road, config.seed)
+    return road
 
 
 def check_model(model: Path) -> Path:
@@ -117,7 +137,7 @@ def command_line(process: Process, files: list[Path], namespace: str = "", log_l
 
 def environment(domain: int) -> dict[str, str]:
     """What every process of the stack sees; values that the user set win."""
-    return ROS_ENV | os.environ | QUIET_ENV | {"ROS_DOMAIN_ID": str(domain)}
+    return {**os.environ, **middleware_defaults(os.environ), **QUIET_ENV, "ROS_DOMAIN_ID": str(domain)}
 
 
 def _run(config: DriveConfig, processes: tuple[Process, ...], out: Path, domain: int) -> int:
@@ -130,7 +150,10 @@ def _run(config: DriveConfig, processes: tuple[Process, ...], out: Path, domain:
     group = ProcessGroup(logs)
     for process in processes:
         group.add(process.name, command_line(process, files, config.namespace, config.log_level), env)
-    print(f"{config.scenario} seed {config.seed}, {config.mode}, ROS domain {domain}; results in {out}", flush=True)
+    print(
+        f"{config.road or config.scenario} seed {config.seed}, {config.mode}, ROS domain {domain}; results in {out}",
+        flush=True,
+    )
     group.run()
     return _conclude(group, out)
 

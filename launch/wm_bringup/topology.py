@@ -34,6 +34,7 @@ class Setup:
     """What a user may choose about a run."""
 
     scenario: str = "stop_go"
+    road: str = ""  # map file instead of a scenario's road, as sim_node's parameter
     seed: int = 7
     mode: str = "realtime"  # realtime | lockstep
     model: str = "models/default"
@@ -54,6 +55,7 @@ def topology(setup: Setup) -> tuple[Process, ...]:
             "sim_node",
             {
                 "scenario": setup.scenario,
+                "road": setup.road,
                 "seed": setup.seed,
                 "mode": setup.mode,
                 "speed": setup.speed,
@@ -77,7 +79,7 @@ def topology(setup: Setup) -> tuple[Process, ...]:
                     "out": setup.report,
                     "engage": setup.engage,
                     "mode": setup.mode,
-                    "scenario": setup.scenario,
+                    "scenario": f"road:{setup.road}" if setup.road else setup.scenario,
                     "seed": setup.seed,
                     "wait_for": watched,
                     "bag": setup.bag,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wm_sim.drivers import make_driver
 from wm_sim.errors import SimError
 from wm_sim.network.files import load_road
 from wm_sim.scenarios.from_file import scenario_from_file
@@ -36,6 +37,7 @@ from wm_sim.scene import (
     TRACK_X,
     V,
 )
+from wm_sim.world import World, WorldConfig
 
 FILE = Path(__file__).parent / "data" / "lanes_and_a_light.xml"
 RECORDED = Path(__file__).parents[2].parent / "shared" / "data" / "commonroad"
@@ -208,6 +210,45 @@ def test_recorded_traffic_is_read_with_its_task(recorded):
         assert path[:, LIMIT_MPS].min() >= 3.0
         assert len(scene.agents) == len(road.users)
         assert len(scene.ribbons) > 50
+
+
+@pytest.mark.parametrize("traffic", ["logged", "reactive", "none"])
+def test_idm_drives_recorded_traffic_to_its_goal_without_a_collision(recorded, traffic):
+    world = World(WorldConfig(camera=False))
+    driver = make_driver("idm", 0)
+    frame = world.reset_to(scenario_from_file(recorded, 0, traffic=traffic))
+    driver.reset(world)
+    events = []
+    while not (frame.terminated or frame.truncated):
+        frame = world.step(driver.act(frame))
+        events += [event.type for event in frame.events]
+        assert np.isfinite(world.cars).all()
+    assert events[-1] == "route_done" and "collision" not in events
+
+
+def test_who_was_recorded_is_where_the_recording_says_and_gone_after_it():
+    scenario = scenario_from_file(FILE, 0, traffic="logged")
+    world = World(WorldConfig(camera=False))
+    world.reset_to(scenario)
+    for step in range(1, 36):
+        world.step((0.0, -1.0))
+        car, walker, parked = world.cars
+        assert car[ACTIVE] == float(step <= 30) and walker[ACTIVE] == float(5 <= step <= 20)
+        if step <= 30:
+            assert car[CX] == pytest.approx(20.0 + step, abs=1e-6)
+        assert parked[ACTIVE] == 1.0 and parked[CX] == 100.0
+
+
+def test_a_map_file_can_be_named_wherever_a_family_can():
+    world = World(WorldConfig(camera=False))
+    world.reset(f"road:{FILE},reactive", 3)
+    assert world.cars[0, KIND] == REACTIVE
+    world.reset(f"road:{FILE},none", 3)
+    assert len(world.cars) == 0
+    with pytest.raises(SimError, match="not 'some'"):
+        world.reset(f"road:{FILE},some", 3)
+    with pytest.raises(SimError, match="lane width scales centre-line files"):
+        world.reset(f"road:{FILE},3.5", 3)
 
 
 @given(st.data())

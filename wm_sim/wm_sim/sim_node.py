@@ -15,7 +15,7 @@ from wm_ros.topics import CAMERA, CAMERA_INFO, CLOCK, CONTROL, EVENTS, ODOM, ROU
 from wm_sim.action import to_physical
 from wm_sim.errors import SimError
 from wm_sim.observation import CAMERA_HFOV_RAD, SCAN_MAX_M
-from wm_sim.scenarios import FAMILIES
+from wm_sim.scenarios import FAMILIES, ROAD
 from wm_sim.session import TICK_NS, Session, Stage
 from wm_sim.vehicle_interface import Command
 from wm_sim.world import Frame, World, WorldConfig
@@ -36,6 +36,10 @@ class SimNode(StackNode):
         super().__init__("sim_node")
         declare = self.declare
         self.scenario = declare("scenario", "lane_follow", "Scenario family.", choices=tuple(FAMILIES))
+        road = declare(
+            "road", "", "Map file to drive on instead: FILE[,logged|reactive|none][,LANE_WIDTH_M]; empty: none."
+        )
+        self.scenario = f"{ROAD}{road}" if road else self.scenario
         self.seed = declare("seed", 0, "Seed of the first episode.", range=(0, 2**32 - 1))
         self.mode = declare(
             "mode", "realtime", "What moves the world: the wall, or each command.", choices=("realtime", "lockstep")

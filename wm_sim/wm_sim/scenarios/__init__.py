@@ -21,6 +21,7 @@ FAMILIES: dict[str, Family] = discover()
 SEED_MAX = 2**32 - 1
 REPORTING_SEEDS = 1_000_000  # seeds from here up are for reporting and never trained on
 DEFAULTS = Options()
+ROAD = "road:"
 
 
 def is_reporting_seed(seed: int) -> bool:
@@ -29,9 +30,9 @@ def is_reporting_seed(seed: int) -> bool:
 
 
 def build_scenario(family: str, seed: int, options: Options = DEFAULTS) -> Scenario:
-    """The episode that (family, seed) stands for."""
-    if family not in FAMILIES:
-        raise SimError(f"scenario {family!r}: unknown. Known are {', '.join(FAMILIES)}.")
+    """The episode that (family, seed) stands for; `road:FILE` names a map file, see from_file.py."""
+    if family not in FAMILIES and not family.startswith(ROAD):
+        raise SimError(f"scenario {family!r}: unknown. Known are {', '.join(FAMILIES)}, and {ROAD}FILE for a map file.")
     if not 0 <= seed <= SEED_MAX:
         raise SimError(f"seed {seed}: expected 0 to {SEED_MAX}.")
     if options.route_length_m is not None and not 20.0 <= options.route_length_m <= 20_000.0:
@@ -40,12 +41,17 @@ def build_scenario(family: str, seed: int, options: Options = DEFAULTS) -> Scena
         raise SimError(f"time limit {options.time_limit_s} s: expected more than 0.")
     if not 0.0 <= options.density <= 4.0:
         raise SimError(f"density {options.density}: expected 0 to 4.")
+    if family.startswith(ROAD):
+        from wm_sim.scenarios.from_file import named_scenario
+
+        return named_scenario(family, seed, options)
     return FAMILIES[family].build(generator(family, seed), options).build(family, seed)
 
 
 __all__ = [
     "FAMILIES",
     "REPORTING_SEEDS",
+    "ROAD",
     "SEED_MAX",
     "Family",
     "Options",

@@ -70,6 +70,21 @@ def scenario_from_file(
     return builder.build(f"road:{road.name}", seed)
 
 
+def named_scenario(name: str, seed: int, options: Options = DEFAULTS) -> Scenario:
+    """The scenario of a name like road:FILE, with ,logged ,reactive or ,none and ,LANE_WIDTH after it where wanted."""
+    file, *wishes = name.removeprefix("road:").split(",")
+    traffic: Traffic = "logged"
+    width: float | None = None
+    for wish in wishes:
+        known = next((kind for kind in TRAFFIC if kind == wish), None)
+        try:
+            width = float(wish) if known is None else width
+        except ValueError:
+            raise SimError(f"{name}: after the file come {', '.join(TRAFFIC)} or a lane width, not {wish!r}.") from None
+        traffic = known or traffic
+    return scenario_from_file(file, seed, options, traffic, width)
+
+
 def _conditions(rng: np.random.Generator, options: Options) -> Conditions:
     vehicle, look, receiver = VehicleParameters.random(rng), random_appearance(rng), Localisation.random(rng)
     if not options.noise:
@@ -183,4 +198,4 @@ def _wander(road: RoadFile, start: str, rng: np.random.Generator, length: float)
     return tuple(route), reach
 
 
-__all__ = ["TRAFFIC", "Traffic", "scenario_from_file"]
+__all__ = ["TRAFFIC", "Traffic", "named_scenario", "scenario_from_file"]
