@@ -36,7 +36,6 @@ from wm_sim.scene import (
 from wm_sim.traffic.neighbours import EGO_COS, EGO_D, EGO_S, EGO_SIN, EGO_V, EGO_X, EGO_Y
 
 GAP_MAX_M = 60.0
-BESIDE_M = 25.0  # bodies further from the route than this are not looked up on it
 
 # Bits of events; the first four are also what ends an episode.
 COLLISION, OFF_ROAD, ROUTE_DONE, TIMEOUT, RED_LIGHT, RESET = 1, 2, 4, 8, 16, 32
@@ -104,8 +103,8 @@ def gap_ahead(
         if agents[k, ACTIVE] == 0.0:
             continue
         dx, dy = agents[k, CX] - ego[EGO_X], agents[k, CY] - ego[EGO_Y]
-        reach = GAP_MAX_M + EGO_LENGTH_M + agents[k, LENGTH]
-        if dx * dx + dy * dy > reach * reach:
+        reach = gap + EGO_LENGTH_M + agents[k, LENGTH]
+        if dx * dx + dy * dy > reach * reach:  # along the route it is not nearer than through the air
             continue
         path, s, d = int(agents[k, PATH]), agents[k, S], agents[k, D]
         half_length, half_width, along = 0.5 * agents[k, LENGTH], 0.5 * agents[k, WIDTH], agents[k, V]
@@ -114,7 +113,7 @@ def gap_ahead(
                 s += overlaps[path, 0, OVERLAP_SHIFT]
             else:
                 ahead = dx * ego[EGO_COS] + dy * ego[EGO_SIN]
-                if ahead < -BESIDE_M:
+                if ahead < -0.5 * (EGO_LENGTH_M + agents[k, LENGTH]):
                     continue
                 guess = min(max(index + int(ahead / LINE_STEP_M), 0), last)
                 at, s, d = locate_between(paths, 0, last, guess, agents[k, CX], agents[k, CY])

@@ -148,7 +148,7 @@ def tick(
     tracks: NDArray[np.float64],
 ) -> None:  # fmt: skip
     """One physics step of one world."""
-    step_vehicle(ego, vehicle, memory[STEERING], memory[ACCELERATION], PHYSICS_STEP_S)
+    step_vehicle(ego, vehicle, memory[STEERING], memory[ACCELERATION])
     before_s = seen[EGO_S]
     see_ego(seen, clock, ego, paths, first[1] - 1)
     count = counts[AGENTS]

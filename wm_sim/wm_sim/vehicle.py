@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from wm_sim.errors import SimError
 from wm_sim.kernel import lean_kernel
+from wm_sim.observation import PHYSICS_STEP_S
 
 ACCEL_LAG_S = 0.2
 STEER_LAG_S = 0.05
@@ -25,6 +26,9 @@ STEER_LIMIT_RAD = 1.066
 SPEED_MAX_MPS = 40.0
 GRIP_MPS2 = 8.0  # acceleration along and across together that tyres hold on a dry road; no car gets more
 SUBSTEPS = 2
+_SUBSTEP_S = PHYSICS_STEP_S / SUBSTEPS
+_STEER_SHARE = 1.0 - math.exp(-_SUBSTEP_S / STEER_LAG_S)  # of the way to the target that a substep covers
+_DRIVE_SHARE = 1.0 - math.exp(-_SUBSTEP_S / ACCEL_LAG_S)
 
 # Columns of a car's state; `measured` values are those that its own sensors report.
 X, Y, YAW, SPEED, STEER, DRIVE, ACCELERATION, YAW_RATE = range(8)
@@ -89,26 +93,24 @@ BOUNDS = {
 
 @lean_kernel
 def step_vehicle(
-    state: NDArray[np.float64], parameters: NDArray[np.float64], steering: float, acceleration: float, duration: float
+    state: NDArray[np.float64], parameters: NDArray[np.float64], steering: float, acceleration: float
 ) -> None:
-    """Drive `state` for `duration` s towards the targets `steering` (rad) and `acceleration` (m/s²), in place.
+    """Drive `state` for a physics step towards the targets `steering` (rad) and `acceleration` (m/s²), in place.
 
     Acceleration along and across together stays on the friction circle: sqrt(ax² + ay²) <= friction · GRIP_MPS2. What
     is asked beyond it is cut in proportion, as a car whose wheels do not lock still steers while it brakes.
     """
     wheelbase, steer_gain, steer_bias = parameters[0], parameters[1], parameters[2]
     brake_gain, understeer, grip = parameters[3], parameters[4], parameters[5] * GRIP_MPS2
-    dt = duration / SUBSTEPS
-    steer_share = 1.0 - math.exp(-dt / STEER_LAG_S)
-    drive_share = 1.0 - math.exp(-dt / ACCEL_LAG_S)
+    dt = _SUBSTEP_S
     if acceleration < 0.0:
         acceleration *= brake_gain
     speed_before = state[SPEED]
     for _ in range(SUBSTEPS):
-        turn = (steering - state[STEER]) * steer_share
+        turn = (steering - state[STEER]) * _STEER_SHARE
         turn = min(max(turn, -STEER_RATE_MAX_RADPS * dt), STEER_RATE_MAX_RADPS * dt)
         state[STEER] = min(max(state[STEER] + turn, -STEER_LIMIT_RAD), STEER_LIMIT_RAD)
-        state[DRIVE] += (acceleration - state[DRIVE]) * drive_share
+        state[DRIVE] += (acceleration - state[DRIVE]) * _DRIVE_SHARE
         before = state[SPEED]
         along = state[DRIVE]
         wheel = steer_gain * state[STEER] + steer_bias
@@ -134,4 +136,4 @@ def step_vehicle(
         state[YAW] = yaw - 2.0 * math.pi * math.floor((yaw + math.pi) / (2.0 * math.pi))
         state[SPEED] = speed
         state[YAW_RATE] = yaw_rate
-    state[ACCELERATION] = (state[SPEED] - speed_before) / duration
+    state[ACCELERATION] = (state[SPEED] - speed_before) / PHYSICS_STEP_S

@@ -174,9 +174,10 @@ def drive(
             other = ego[EGO_V] if who == THE_EGO else agents[who, V]
         if agent[LANE_M] > 0.0:
             consider_change(agents, count, k, wish, overlaps, ego, time_s)
-    lost = agent[REACTS_TO_EGO] > 0.0 and math.isnan(carried(overlaps, 0, path, ego[EGO_S] + EGO_CENTRE_X_M))
+    feels = agent[REACTS_TO_EGO] > 0.0
+    lost = feels and (spread or math.isnan(carried(overlaps, 0, path, ego[EGO_S] + EGO_CENTRE_X_M)))
     if spread or people or lost:
-        free, along = nearest_in_the_way(agents, count, k, spread, lost, paths, first, ego)
+        free, along = nearest_in_the_way(agents, count, k, spread, spread or people, lost, paths, first, ego)
         if free < gap:
             gap, other = free, along
     wanted = idm(speed, wish, gap, speed - other, agent[HEADWAY_S], agent[STANDSTILL_M], agent[ACCEL_MPS2],

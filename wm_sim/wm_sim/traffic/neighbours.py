@@ -61,25 +61,26 @@ def nearest_on_path(
 ) -> tuple[float, int]:  # fmt: skip
     """Gap (m, inf if none) and number of the nearest body between offsets right..left ahead (1) or behind (-1) of k."""
     gap, who = math.inf, NOBODY
-    path, s, half = int(agents[k, PATH]), agents[k, S], 0.5 * agents[k, LENGTH]
+    path, s, half = agents[k, PATH], agents[k, S], 0.5 * agents[k, LENGTH]
     for j in range(count):
-        if j == k or agents[j, ACTIVE] == 0.0 or agents[j, COVER_RIGHT] > left or agents[j, COVER_LEFT] < right:
-            continue
-        other = int(agents[j, PATH])
-        if other < 0:
-            continue
-        distance = agents[j, S] - s
-        if other != path:
-            distance = carried(overlaps, other, path, agents[j, S]) - s
-        distance *= ahead
-        if 0.0 < distance < SEEN_M + gap:
-            free = distance - half - 0.5 * agents[j, LENGTH]
-            if free < gap:
-                gap, who = free, j
+        distance = (agents[j, S] - s) * ahead
+        if agents[j, PATH] != path:
+            if agents[j, PATH] < 0.0:
+                continue
+            distance = (carried(overlaps, int(agents[j, PATH]), int(path), agents[j, S]) - s) * ahead
+        free = distance - half - 0.5 * agents[j, LENGTH]
+        if (
+            distance > 0.0
+            and free < gap
+            and agents[j, COVER_RIGHT] <= left
+            and agents[j, COVER_LEFT] >= right
+            and agents[j, ACTIVE] > 0.0
+        ):
+            gap, who = free, j
     if agents[k, REACTS_TO_EGO] > 0.0:
         middle = ego[EGO_D]
         if middle - 0.5 * EGO_WIDTH_M <= left and middle + 0.5 * EGO_WIDTH_M >= right:
-            distance = (carried(overlaps, 0, path, ego[EGO_S] + EGO_CENTRE_X_M) - s) * ahead
+            distance = (carried(overlaps, 0, int(path), ego[EGO_S] + EGO_CENTRE_X_M) - s) * ahead
             if 0.0 < distance:
                 free = distance - half - 0.5 * EGO_LENGTH_M
                 if free < gap:
@@ -88,43 +89,52 @@ def nearest_on_path(
 
 
 @lean_kernel
+def met_at(
+    agent: NDArray[np.float64], paths: NDArray[np.float64], begin: int, end: int, reach: float,
+    x: float, y: float, cos: float, sin: float, length: float, width: float, speed: float,
+) -> tuple[float, float]:  # fmt: skip
+    """Gap (m, inf if not in the way) and speed along the agent's way of a body found by its place on the ground.
+
+    The agent drives along rows begin..end of `paths` and looks `reach` metres ahead.
+    """
+    dx, dy = x - agent[CX], y - agent[CY]
+    ahead = dx * agent[CCOS] + dy * agent[CSIN]
+    if ahead <= 0.0 or dx * dx + dy * dy > reach * reach:
+        return math.inf, 0.0
+    guess = begin + int((agent[S] + ahead) / LINE_STEP_M)
+    index, s, d = locate_between(paths, begin, end, min(max(guess, begin), end), x, y)
+    turn_cos = cos * paths[index, LCOS] + sin * paths[index, LSIN]
+    turn_sin = abs(sin * paths[index, LCOS] - cos * paths[index, LSIN])
+    half_width = 0.5 * (length * turn_sin + width * abs(turn_cos)) + SIDE_M
+    if s <= agent[S] or d - half_width > agent[COVER_LEFT] or d + half_width < agent[COVER_RIGHT]:
+        return math.inf, 0.0
+    return s - agent[S] - 0.5 * (agent[LENGTH] + length * abs(turn_cos) + width * turn_sin), speed * turn_cos
+
+
+@lean_kernel
 def nearest_in_the_way(
-    agents: NDArray[np.float64], count: int, k: int, everybody: bool, with_ego: bool,
+    agents: NDArray[np.float64], count: int, k: int, everybody: bool, with_agents: bool, with_ego: bool,
     paths: NDArray[np.float64], first: NDArray[np.int64], ego: NDArray[np.float64],
 ) -> tuple[float, float]:  # fmt: skip
     """Gap (m, inf if none) and speed along k's way of the nearest body found by its place on the ground, not its path.
 
-    Looks at people on foot or bicycle and, on demand, at the ego; at `everybody` for who drives by a recorded track.
+    Looks, as asked, at the ego and at people on foot or bicycle; at `everybody` for who drives by a recorded track.
     """
-    gap, along = math.inf, 0.0
-    path = int(agents[k, PATH])
+    agent = agents[k]
+    path = int(agent[PATH])
     begin, end = first[path], first[path + 1] - 1
-    here = min(max(begin + int(np.rint(agents[k, S] / LINE_STEP_M)), begin), end)
-    cos, sin = paths[here, LCOS], paths[here, LSIN]
     reach = SEEN_M if everybody else NEAR_M
-    start = -1 if with_ego or (everybody and agents[k, REACTS_TO_EGO] > 0.0) else 0
-    for j in range(start, count):
-        if j < 0:
-            x, y, c, n = ego[EGO_X], ego[EGO_Y], ego[EGO_COS], ego[EGO_SIN]
-            length, width, speed = EGO_LENGTH_M, EGO_WIDTH_M, ego[EGO_V]
-        elif j == k or agents[j, ACTIVE] == 0.0 or not (everybody or agents[j, BODY] != CAR or agents[j, PATH] < 0.0):
+    gap, along = math.inf, 0.0
+    if with_ego:
+        gap, along = met_at(agent, paths, begin, end, reach, ego[EGO_X], ego[EGO_Y], ego[EGO_COS], ego[EGO_SIN],
+                            EGO_LENGTH_M, EGO_WIDTH_M, ego[EGO_V])  # fmt: skip
+    if not with_agents:
+        return gap, along
+    for j in range(count):
+        if j == k or agents[j, ACTIVE] == 0.0 or not (everybody or agents[j, BODY] != CAR or agents[j, PATH] < 0.0):
             continue
-        else:
-            x, y, c, n = agents[j, CX], agents[j, CY], agents[j, CCOS], agents[j, CSIN]
-            length, width, speed = agents[j, LENGTH], agents[j, WIDTH], agents[j, V]
-        dx, dy = x - agents[k, CX], y - agents[k, CY]
-        ahead = dx * cos + dy * sin
-        if ahead <= 0.0 or dx * dx + dy * dy > reach * reach:
-            continue
-        guess = min(here + int(ahead / LINE_STEP_M), end)
-        index, s, d = locate_between(paths, begin, end, guess, x, y)
-        turn_cos = abs(c * paths[index, LCOS] + n * paths[index, LSIN])
-        turn_sin = abs(n * paths[index, LCOS] - c * paths[index, LSIN])
-        half_width = 0.5 * (length * turn_sin + width * turn_cos) + SIDE_M
-        if d - half_width > agents[k, COVER_LEFT] or d + half_width < agents[k, COVER_RIGHT]:
-            continue
-        free = s - agents[k, S] - 0.5 * (agents[k, LENGTH] + length * turn_cos + width * turn_sin)
-        if s > agents[k, S] and free < gap:
-            gap = free
-            along = speed * (c * paths[index, LCOS] + n * paths[index, LSIN])
+        free, speed = met_at(agent, paths, begin, end, reach, agents[j, CX], agents[j, CY], agents[j, CCOS],
+                             agents[j, CSIN], agents[j, LENGTH], agents[j, WIDTH], agents[j, V])  # fmt: skip
+        if free < gap:
+            gap, along = free, speed
     return gap, along
