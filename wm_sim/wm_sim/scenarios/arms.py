@@ -23,6 +23,7 @@ HEADING_MAX_RAD = math.radians(40.0)  # so that arms never meet each other
 STUB_M = 20.0  # straight before a junction
 BEHIND_M = 12.0  # of road behind the ego at the start
 BEYOND_M = 100.0  # of road beyond the finish
+SMOOTH_M = 2.0  # of turns, so that a steering wheel can follow them at the speed that they allow
 SIDE_M = 130.0  # of straight road on arms that the ego does not use
 
 
@@ -56,13 +57,11 @@ def lengthened(layout: Layout, arms: dict[str, NDArray[np.float64]], width_m: fl
     return Layout(replace(layout.network, lanes=lanes), layout.routes)
 
 
-def lane_path(layout: Layout, route: str, limit_mps: float, width_m: float) -> Path:
+def lane_path(layout: Layout, route: str, limit_mps: float, width_m: float, smooth_m: float = SMOOTH_M) -> Path:
     """The path of a route with half a lane of room to both sides, a little more inside the junction."""
     names = layout.routes[route]
     lanes = [layout.network.lanes[name] for name in names]
-    samples = path_along(
-        line_of_points(np.concatenate([lane.centre for lane in lanes]), layout.network.smooth_m), limit_mps, width_m
-    )
+    samples = path_along(line_of_points(np.concatenate([lane.centre for lane in lanes]), smooth_m), limit_mps, width_m)
     lengths = [np.hypot(*np.diff(lane.centre, axis=0).T).sum() for lane in lanes]
     starts = np.concatenate([[0.0], np.cumsum(lengths[:-1])])
     which = np.searchsorted(starts, np.arange(len(samples)) * LINE_STEP_M + 1e-9, side="right") - 1

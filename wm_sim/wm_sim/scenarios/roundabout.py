@@ -26,6 +26,7 @@ from wm_sim.scenarios.scenario import Family, Options
 LIMIT_MPS = (6.0, 14.0)
 INNER_M = (15.0, 45.0)
 APPROACH_M, EXIT_M = (40.0, 80.0), (30.0, 60.0)
+SMOOTH_M = 3.0  # of the turns into the ring and out of it
 CARS = (2, 7)
 SPACING_M = 12.0  # between cars on one path at least
 LATERAL_ACCEL_MPS2 = 2.2  # at which others drive round
@@ -49,7 +50,7 @@ def build(rng: np.random.Generator, options: Options) -> SceneBuilder:
     # Those who pass the ego's entry come from the other arms and leave by the first exit after it, or the second.
     others = [f"{arm}_{1 + int(rng.integers(0, arm - 1)) if arm > 1 else 1}" for arm in range(arms - 1, 0, -1)]
     routes = [f"0_{end}", *(route for route in others if route[0] != route[-1])]
-    paths = [lane_path(layout, route, limit, width) for route in routes]
+    paths = [lane_path(layout, route, limit, width, SMOOTH_M) for route in routes]
     add_paths(builder, layout, paths)
     builder.conflicts = conflicts(paths)
     builder.ego = setting.ego
