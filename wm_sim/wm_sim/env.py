@@ -99,7 +99,7 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._buffers = self._worlds.observation()
         self.observation_space = observation_space(self._worlds)  # type: ignore[assignment]
         self.action_space = action_space()
-        self._episodes = Episodes(family, config.options, pool)
+        self.episodes = Episodes(family, config.options, pool)
         self._window = Window("wm_sim", RENDER_FPS) if render_mode == "human" else None
 
     def reset(
@@ -107,7 +107,7 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
         family, episode = reset_options(options)
-        scenario = self._episodes.draw(self.np_random, family, seed if episode is None else episode)
+        scenario = self.episodes.draw(self.np_random, family, seed if episode is None else episode)
         self._worlds.load(0, scenario)
         self.world.trail.clear()
         self._show()

@@ -49,6 +49,12 @@ class Episodes:
             seed = int(rng.integers(self._pool or REPORTING_SEEDS))
         return self.build(family, seed)
 
+    def fill(self) -> None:
+        """Build every scenario of the pool now rather than when it is first drawn."""
+        for family in self.families:
+            for seed in range(self._pool or 0):
+                self.build(family, seed)
+
     def build(self, family: str, seed: int) -> Scenario:
         """The scenario of (family, seed)."""
         if self._pool is None or not 0 <= seed < self._pool:

@@ -5,13 +5,14 @@ Never for drivers that are scored.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.arrays import TRUTH_NAMES
+from wm_sim.events import events_of
+from wm_sim.judge import RESET
 from wm_sim.vehicle import YAW
 from wm_sim.worlds import Worlds
 
@@ -31,14 +32,17 @@ def single_info(worlds: Worlds) -> dict[str, Any]:
         truth[name] = kind(truth[name])
     truth["scenario"], truth["episode"] = scenario.family, scenario.seed
     info: dict[str, Any] = {"truth": truth, "pose": worlds.arrays.ego[0, _POSE].copy()}
-    if worlds.events[0]:
-        info["events"] = events_of(worlds, 0)
+    if worlds.events[0] & ~RESET:
+        info["events"] = _happened(worlds, 0)
     return info
 
 
-def events_of(worlds: Worlds, n: int) -> list[dict[str, Any]]:
-    """What has just happened in world n: type, intensity, detail of each."""
-    return [asdict(event) for event in worlds.world(n)._frame().events]
+def _happened(worlds: Worlds, n: int) -> list[dict[str, Any]]:
+    """Type, intensity and detail of what has just happened in world n."""
+    return [
+        {"type": event.type, "intensity": event.intensity, "detail": event.detail}
+        for event in events_of(worlds, n, leave_out=RESET)
+    ]
 
 
 class BatchInfos:
@@ -78,10 +82,10 @@ class BatchInfos:
             truth[name] = truth[name].astype(kind)
         truth |= {"scenario": family, "episode": episode, **masks}
         info: dict[str, Any] = {"truth": truth, "_truth": mask, "pose": pose, "_pose": mask}
-        happened = (worlds.events != 0) & mask
+        happened = (worlds.events & ~RESET != 0) & mask
         if happened.any():
             events = np.full(len(worlds), None, dtype=object)
             for n in np.flatnonzero(happened):
-                events[n] = events_of(worlds, int(n))
+                events[n] = _happened(worlds, int(n))
             info |= {"events": events, "_events": happened}
         return info

@@ -65,7 +65,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._infos = BatchInfos(self.worlds)
-        self._episodes = Episodes(family, config.options, pool)
+        self.episodes = Episodes(family, config.options, pool)
         self._rngs: list[np.random.Generator] = [np.random.default_rng() for _ in range(num_envs)]
         self._seeds: list[int] = [-1] * num_envs
         self._over = np.zeros(num_envs, dtype=np.bool_)
@@ -150,7 +150,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]
         return mask
 
     def _load(self, n: int, family: str | None = None, seed: int | None = None) -> None:
-        scenario = self._episodes.draw(self._rngs[n], family, seed)
+        scenario = self.episodes.draw(self._rngs[n], family, seed)
         self.worlds.load(n, scenario)
         self._infos.loaded(n, scenario.family, scenario.seed)
         self._over[n] = False

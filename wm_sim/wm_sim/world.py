@@ -6,17 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wm_sim import arrays as at
-from wm_sim import judge
 from wm_sim.errors import SimError
+from wm_sim.events import events_of
 from wm_sim.frame import Event, Frame, Truth, WorldConfig
 from wm_sim.observation import PHYSICS_STEP_S
 from wm_sim.scenarios import Scenario, build_scenario
-from wm_sim.scene import BARRIER, BODY, CAR, CYCLIST, PEDESTRIAN
 from wm_sim.worlds import Worlds
 
 __all__ = ["Event", "Frame", "Truth", "World", "WorldConfig"]
-
-BODY_NAMES = {CAR: "car", PEDESTRIAN: "pedestrian", CYCLIST: "cyclist", BARRIER: "barrier"}
 
 
 class World:
@@ -118,6 +115,7 @@ class World:
 
     def step(self, action: ArrayLike) -> Frame:
         """A model step of 0.1 s; the action takes effect after half of it."""
+        _ = self.scenario
         if len(self.worlds) == 1:
             self.worlds.step(np.asarray(action, dtype=np.float32).reshape(1, 2))
             return self._frame()
@@ -163,31 +161,10 @@ class World:
             speed_limit_mps=truth.limit_mps,
             commanded=memory[[at.COMMANDED_STEER, at.COMMANDED_ACCEL]].astype(np.float32),
             truth=truth,
-            events=self._events(int(worlds.events[n]), truth) if worlds.events[n] else [],
+            events=events_of(worlds, n),
             terminated=bool(worlds.terminated[n]),
             truncated=bool(worlds.truncated[n]),
         )
-
-    def _events(self, bits: int, truth: Truth) -> list[Event]:
-        """The events of a look in words."""
-        scenario, clock = self.scenario, self.arrays.clock[self._n]
-        found = []
-        if bits & judge.RESET:
-            found.append(Event("reset", 0.0, f"{scenario.family} {scenario.seed}"))
-        if bits & judge.RED_LIGHT:
-            found.append(Event("red_light", truth.progress_m, f"stop line crossed at {truth.progress_m:.0f} m"))
-        if bits & judge.COLLISION:
-            hit, impact = int(clock[at.HIT]), float(self.arrays.memory[self._n, at.IMPACT_MPS])
-            body, side = BODY_NAMES[int(self.cars[hit, BODY])], judge.SIDES[clock[at.HIT_SIDE]]
-            found.append(Event("collision", impact, f"{body} {hit} at {impact:.1f} m/s, {side}"))
-        if bits & judge.OFF_ROAD:
-            d = truth.lateral_error_m
-            found.append(Event("off_road", abs(d), f"{abs(d):.2f} m {'left' if d > 0 else 'right'} of the lane centre"))
-        if bits & judge.ROUTE_DONE:
-            found.append(Event("route_done", truth.progress_m, f"{truth.route_length_m:.0f} m"))
-        if bits & judge.TIMEOUT:
-            found.append(Event("timeout", truth.progress_m, f"after {scenario.time_limit_s:.0f} s"))
-        return found
 
     def picture(self, size: tuple[int, int]) -> NDArray[np.uint8]:
         """What the front camera sees now, at any size (height, width): the model's 64x64 or one for people."""
