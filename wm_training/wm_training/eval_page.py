@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wm_training.evaluate import Episode, EvalConfig
 
 WORST = 6  # drives with a picture
-PICTURE_PX = 360
+PICTURE_PX, PICTURE_M = 400, 45.0
 BLUE, ORANGE, GREEN, RED, GREY = "#3273b5", "#d9822b", "#3d8a5f", "#c0392b", "#5b6470"
 RATES = (
     ("success", "success_rate", "success_ci95", GREEN),
@@ -185,4 +185,4 @@ def caption_of(episode: Episode) -> str:
 def _top_view(config: EvalConfig, episode: Episode) -> NDArray[np.uint8]:
     from wm_training.evaluate import replay
 
-    return replay(config, episode.family, episode.seed, PICTURE_PX)[1]
+    return replay(config, episode.family, episode.seed, PICTURE_PX, PICTURE_M)[1]

@@ -157,14 +157,16 @@ def drive_episode(
     return Episode(family, seed, scorer.result(), np.array(plan_s), env_s)
 
 
-def replay(config: EvalConfig, family: str, seed: int, size_px: int) -> tuple[list[Frame], np.ndarray]:
-    """Drive one episode again: its frames, and the view from above at its end, [size, size, 3]."""
+def replay(
+    config: EvalConfig, family: str, seed: int, size_px: int, metres: float = 80.0
+) -> tuple[list[Frame], np.ndarray]:
+    """Drive one episode again: its frames, and the view from above at its end, [size, size, 3], so many metres wide."""
     from wm_sim.world import World
 
     world = World()
     frames: list[Frame] = []
     drive_episode(config, family, seed, frames, world)
-    return frames, world.top_view(size_px, trail=np.array([frame.true_pose[:2] for frame in frames]))
+    return frames, world.top_view(size_px, np.array([frame.true_pose[:2] for frame in frames]), metres)
 
 
 def _reset(config: EvalConfig, world: World, family: str, seed: int) -> Frame:
