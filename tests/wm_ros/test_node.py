@@ -1,6 +1,8 @@
 """The node base inside one process: gates, counters, parameters."""
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 import rclpy
@@ -111,6 +113,26 @@ def test_seq_wraps_where_uint32_ends(ros) -> None:
 
 def test_nodes_follow_ros_time_unless_told_otherwise(ros) -> None:
     assert ros(Talker).get_parameter("use_sim_time").value is True
+
+
+def threads_of_the_middleware() -> list[str]:
+    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    return [name for name in names if name.startswith("dds.") and name != "dds.shm.wdog"]
+
+
+@pytest.mark.skipif(os.environ["RMW_IMPLEMENTATION"] != "rmw_fastrtps_cpp", reason="counts threads of Fast DDS")
+def test_a_destroyed_node_leaves_the_middleware_at_once() -> None:
+    rclpy.init()
+    node = Talker()
+    node.start()
+    limit = time.monotonic() + 20.0
+    while len(threads_of_the_middleware()) < 5:  # a thread names itself once it runs
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    node.stop()
+    node.destroy_node()  # `node` still refers to it: no garbage collector helps
+    rclpy.shutdown()
+    assert not threads_of_the_middleware()
 
 
 class Choosy(StackNode):

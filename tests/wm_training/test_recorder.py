@@ -131,6 +131,7 @@ def test_a_recording_holds_what_was_published_and_closes_on_a_signal(tmp_path: P
         time.sleep(0.5)
         os.kill(process.pid, number)
         _, errors = process.communicate(timeout=PATIENCE_S)
+        node.destroy_node()
     finally:
         rclpy.shutdown()
     assert process.returncode == 0, errors

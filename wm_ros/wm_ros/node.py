@@ -160,6 +160,16 @@ class StackNode(LifecycleNode):
         if state == "inactive":
             self.trigger_cleanup()
 
+    def destroy_node(self) -> None:
+        """Take the node off the middleware now.
+
+        rclpy's lifecycle node keeps its state machine, and that the node, until the garbage collector comes by: the
+        participant then lives on beside the next one of the same process, and Fast DDS deadlocks when it ends one of
+        several that deliver to each other inside a process.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     # Lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
