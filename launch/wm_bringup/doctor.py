@@ -144,7 +144,7 @@ def middleware(domain_id: int | None) -> list[Row]:
     try:
         milliseconds = round_trip_ms(env)
     except RuntimeError as error:
-        remedy = "Check that shared memory (/dev/shm) is writable and that no firewall blocks the loopback interface."
+        remedy = "Check that no firewall blocks the loopback interface (127.0.0.1, UDP)."
         return [Row("middleware", "fail", f"{name}: {error}", remedy)]
     return [Row("middleware", "ok", f"{name}: a message to another process and back in {milliseconds:.2f} ms")]
 

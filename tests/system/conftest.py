@@ -20,7 +20,7 @@ import yaml
 from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import SetBool
 
-from wm_bringup.domain import is_free
+from wm_bringup.domain import is_free, lock_domain
 from wm_bringup.drive import command_line, environment
 from wm_bringup.paths import stack_parameters
 from wm_bringup.topology import Setup, parameter_file, topology
@@ -30,7 +30,7 @@ from wm_ros.topics import BELIEF, CONTROL, PLAN, STATUS
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = Path(os.environ.get("WM_TEST_MODEL", ROOT / "models/default"))
 PATIENCE_S = 120.0
-_domains = itertools.count(101, -1)
+_domains = itertools.cycle(range(101, 59, -1))  # tests/conftest.py takes one below
 
 
 def wait_until(done: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
@@ -215,6 +215,7 @@ class LooseStack:
 def loose_stack(model: Path, free_domain, tmp_path: Path, monkeypatch) -> Iterator[LooseStack]:
     domain = free_domain()
     monkeypatch.setenv("WM_TEST_STACK", str(domain))
-    stack = LooseStack(model, tmp_path, domain)
-    yield stack
-    stack.end()
+    with lock_domain(domain):
+        stack = LooseStack(model, tmp_path, domain)
+        yield stack
+        stack.end()
