@@ -55,7 +55,7 @@ def _highway() -> Any:
 
 PEERS = (
     Peer("CarRacing-v3", "96x96 RGB", ("Box2D", "pygame"), "Box2D and pygame-ce", _car_racing),
-    Peer("highway-env", "64x64 grey, racetrack-v1", ("highway_env", "pygame"), "highway-env", _highway),
+    Peer("highway-env", "64x64 grey", ("highway_env", "pygame"), "highway-env", _highway),
 )
 
 
