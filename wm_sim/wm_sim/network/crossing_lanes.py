@@ -6,7 +6,9 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from wm_sim.kernel import kernel
 from wm_sim.network.lanes import Lane
 
 CROSS_RAD = math.radians(15.0)  # lanes that meet at less than this run beside each other
@@ -22,25 +24,39 @@ def turn_of(lane: Lane) -> float:
 
 def crossing(lanes: dict[str, Lane]) -> set[str]:
     """Names of the lanes whose middles cross another lane's, and of those that fork off together with them."""
-    starts = np.concatenate([lane.centre[:-1] for lane in lanes.values()])
-    steps = np.concatenate([np.diff(lane.centre, axis=0) for lane in lanes.values()])
+    segments = np.concatenate([np.hstack([lane.centre[:-1], lane.centre[1:]]) for lane in lanes.values()])
     owner = np.repeat(np.arange(len(lanes)), [len(lane.centre) - 1 for lane in lanes.values()])
-    crossed: set[int] = set()
-    for i in range(len(starts)):
-        across = steps[i, 0] * steps[:, 1] - steps[i, 1] * steps[:, 0]
-        away = starts - starts[i]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            u = (away[:, 0] * steps[:, 1] - away[:, 1] * steps[:, 0]) / across
-            v = (away[:, 0] * steps[i, 1] - away[:, 1] * steps[i, 0]) / across
-        angle = np.abs(across) > math.sin(CROSS_RAD) * np.hypot(*steps[i]) * np.hypot(*steps.T)
-        hit = angle & (u > 0.01) & (u < 0.99) & (v > 0.01) & (v < 0.99) & (owner != owner[i])
-        if hit.any():
-            crossed.add(int(owner[i]))
-            crossed.update(owner[hit].tolist())
     names = list(lanes)
-    found = {names[k] for k in crossed}
+    found = {names[k] for k in np.flatnonzero(_crossed(np.ascontiguousarray(segments), owner, len(lanes)))}
     forks = {before.id for before in lanes.values() if found & set(before.successors)}
     return found | {name for before in forks for name in lanes[before].successors if abs(turn_of(lanes[name])) > 0.3}
+
+
+@kernel
+def _crossed(segments: NDArray[np.float64], owner: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Which of `count` lanes have a segment (x, y, to x, to y) [n, 4] that crosses one of another lane."""
+    crossed = np.zeros(count, dtype=np.bool_)
+    least = math.sin(CROSS_RAD)
+    for i in range(len(segments)):
+        ax, ay, bx, by = segments[i]
+        for j in range(i):
+            cx, cy, dx, dy = segments[j]
+            if (
+                owner[i] == owner[j]
+                or min(ax, bx) > max(cx, dx) or min(cx, dx) > max(ax, bx)
+                or min(ay, by) > max(cy, dy) or min(cy, dy) > max(ay, by)
+            ):  # fmt: skip
+                continue
+            ux, uy, vx, vy = bx - ax, by - ay, dx - cx, dy - cy
+            across = ux * vy - uy * vx
+            if abs(across) <= least * math.sqrt((ux * ux + uy * uy) * (vx * vx + vy * vy)):
+                continue
+            u = ((cx - ax) * vy - (cy - ay) * vx) / across
+            v = ((cx - ax) * uy - (cy - ay) * ux) / across
+            if 0.01 < u < 0.99 and 0.01 < v < 0.99:
+                crossed[owner[i]] = True
+                crossed[owner[j]] = True
+    return crossed
 
 
 def with_junctions(lanes: dict[str, Lane], inside: set[str]) -> dict[str, Lane]:

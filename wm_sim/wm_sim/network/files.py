@@ -36,9 +36,9 @@ def load_road(path: Path | str, lane_width_m: float | None = None) -> RoadFile:
 @lru_cache(maxsize=8)
 def _load(path: Path, lane_width_m: float | None, _changed: int, _size: int) -> RoadFile:
     suffix = path.suffix.lower()
-    if suffix == ".csv":
-        return load_centreline(path, lane_width_m)
     try:
+        if suffix == ".csv":
+            return load_centreline(path, lane_width_m)
         return load_commonroad(path) if suffix == ".xml" else load_opendrive(path)
     except SimError as error:
         if str(path) in str(error):

@@ -13,6 +13,7 @@ from wm_sim.scene import LCOS, LCURVATURE, LINE_STEP_M, LSIN, LX, LY
 
 LINE_SIZE = 6  # x, y, cos yaw, sin yaw, curvature (1/m, left positive), yaw (rad, continuous)
 SAME_POINT_M = 0.02
+LENGTH_MAX_M = 200_000.0
 CHUNK = 16  # segments that share an enclosing circle in `project`
 
 
@@ -61,6 +62,8 @@ def offset(line: NDArray[np.float64], d: float | NDArray[np.float64]) -> NDArray
 def smooth_curve(points: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
     """Points [M, 2] about `spacing` apart on the cubic curve through distinct points [N, 2]."""
     along = length_along(points)
+    if along[-1] > LENGTH_MAX_M:
+        raise SimError(f"a line {along[-1] / 1000.0:.0f} km long: its coordinates are no metres, or it is cut wrongly.")
     step = np.diff(along)
     slope = np.diff(points, axis=0) / step[:, None]
     tangent = np.empty_like(points)

@@ -52,6 +52,13 @@ def scenario_from_file(
     if traffic not in TRAFFIC:
         raise SimError(f"traffic {traffic!r}: expected {', '.join(TRAFFIC)}.")
     road = load_road(path, lane_width_m)
+    try:
+        return _scenario(road, seed, options, traffic)
+    except SimError as error:
+        raise SimError(f"{path}: {error}") from None
+
+
+def _scenario(road: RoadFile, seed: int, options: Options, traffic: Traffic) -> Scenario:
     rng = generator(f"file {road.name}", seed)
     builder = SceneBuilder(_conditions(rng, options))
     builder.network = road.network
@@ -98,12 +105,12 @@ def _task(builder: SceneBuilder, road: RoadFile, rng: np.random.Generator, optio
     assert start is not None
     lanes = lanes_at(network, start.x_m, start.y_m, start.yaw_rad)
     if not lanes:
-        raise SimError(f"{road.name}: its start ({start.x_m}, {start.y_m}) lies on no lane that heads its way.")
+        raise SimError(f"its start ({start.x_m}, {start.y_m}) lies on no lane that heads its way.")
     goals = road.goal_lanes
     if road.goal_point is not None:
         goals = tuple(lane.id for lane in lanes_at(network, *road.goal_point))
         if not goals:
-            raise SimError(f"{road.name}: its goal {road.goal_point} lies on no lane.")
+            raise SimError(f"its goal {road.goal_point} lies on no lane.")
     route: tuple[str, ...] = ()
     problem: SimError | None = None
     for lane in lanes:
@@ -113,7 +120,7 @@ def _task(builder: SceneBuilder, road: RoadFile, rng: np.random.Generator, optio
         except SimError as error:
             problem = problem or error
     if not route:
-        raise SimError(f"{road.name}: {problem}")
+        raise problem or SimError("its start has no route.")
     goal_lane = route[-1]
     path = with_curve_limits(extended(route_path(network, _both_ways(road, route)), BEFORE_M, 0.0))
     rear_x = start.x_m - EGO_CENTRE_X_M * math.cos(start.yaw_rad)
@@ -174,7 +181,7 @@ def _drawn(builder: SceneBuilder, road: RoadFile, rng: np.random.Generator, opti
         builder.start_s = min(BEFORE_M, 0.1 * path.length_m)
         room = path.length_m - builder.start_s - 2.0
         if room < ROUTE_MIN_M:
-            raise SimError(f"{road.name}: no route in it is longer than {max(room, 0.0):.0f} m.")
+            raise SimError(f"no route in it is longer than {max(room, 0.0):.0f} m.")
         length = min(length or ROUTE_M, room)
     builder.route_length_m = length
     limit = float(path.samples[round(builder.start_s / LINE_STEP_M) :][:40, at.LIMIT_MPS].min())
