@@ -36,7 +36,7 @@ def measured(**options: Any) -> dict[str, Any]:
 
 def without_timings(report: dict[str, Any]) -> dict[str, Any]:
     """The part of a report that has to repeat."""
-    kept = {key: value for key, value in report.items() if key not in ("plan_ms", "env_steps_per_s")}
+    kept = {key: value for key, value in report.items() if key not in ("plan_ms", "env_steps_per_s", "commit")}
     kept["families"] = {name: without_timings(row) for name, row in report.get("families", {}).items()}
     return kept
 
