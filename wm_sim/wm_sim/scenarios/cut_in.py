@@ -18,7 +18,7 @@ GAP_M = (5.0, 25.0)
 SPEED_DIFFERENCE_MPS = (-5.0, 5.0)
 WHEN_S = (2.0, 5.0)
 LASTS_S = (1.5, 4.0)  # from lane to lane
-FAIR_S = 1.6  # a slower car leaves this long until it would be touched: at most about half a change of lanes
+FAIR_S = 1.4  # a slower car leaves this long until it would be touched: half a change of lanes or less
 LEAD_SHARE, LEAD_GAP_M = 0.5, (60.0, 95.0)
 TIME_FACTOR, TIME_SLACK_S = 3.0, 15.0
 
@@ -39,8 +39,10 @@ def build(rng: np.random.Generator, options: Options) -> SceneBuilder:
 
     sides = [side for side, there in ((1, own < lanes - 1), (-1, own > 0)) if there]
     side = sides[int(rng.integers(len(sides)))]
-    difference = rng.uniform(*SPEED_DIFFERENCE_MPS)
-    gap = rng.uniform(max(GAP_M[0], GAP_M[0] - FAIR_S * difference), GAP_M[1])
+    low, high = SPEED_DIFFERENCE_MPS
+    difference = low + (high - low) * rng.random() ** 2  # more often slower than faster
+    least = max(GAP_M[0], GAP_M[0] - FAIR_S * difference)
+    gap = least + (GAP_M[1] - least) * rng.random() ** 2  # more often near than far
     car = draw_car_ahead(rng, builder.start_s, gap, speed)
     draw_driver(rng, car, limit)
     car[[at.KIND, at.DESIRED]] = at.STATION, difference

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wm_sim import scene as at
 from wm_sim.network.line import line_of_points, offset
 from wm_sim.observation import EGO_FRONT_X_M
-from wm_sim.scenarios.builder import EgoStart, SceneBuilder
+from wm_sim.scenarios.builder import EgoStart, SceneBuilder, point_on
 from wm_sim.scenarios.draws import Setting, draw_barrier, draw_car, draw_driver, draw_setting
 from wm_sim.scenarios.roads import path_along, two_lanes
 from wm_sim.scenarios.scenario import Family, Options
@@ -24,7 +24,7 @@ NEXT_M = (70.0, 130.0)  # from one to the next
 LAST_M = 25.0  # none nearer to the finish
 ROOM_M = 45.0  # before and after, the oncoming lane may be used
 COMFORT_MPS2 = 3.0  # the ego starts no faster than lets it stop before the first
-ONCOMING_SHARE = 0.4
+ONCOMING_SHARE, ONCOMING_CARS, ONCOMING_GAP_S = 0.6, (1, 3), (1.5, 4.0)  # of blocks, and who comes there
 TIME_FACTOR, TIME_SLACK_S = 4.0, 40.0
 
 
@@ -46,16 +46,18 @@ def add_oncoming(rng: np.random.Generator, builder: SceneBuilder, setting: Setti
     for s in blocks:
         if rng.random() > ONCOMING_SHARE:
             continue
-        car = draw_car(rng)
-        draw_driver(rng, car, limit)
-        arrives_s = (s - builder.start_s) / (0.75 * limit) + rng.uniform(-2.0, 5.0)
-        place = s + car[at.DESIRED] * max(arrives_s, 2.0)
-        there = builder.paths[0][min(round(place / LINE_STEP_M), len(builder.paths[0]) - 1)]
-        nearest = np.argmin((line[:, at.LX] - there[at.LX]) ** 2 + (line[:, at.LY] - there[at.LY]) ** 2)
-        car[[at.PATH, at.V]] = path, car[at.DESIRED]
-        car[at.S] = nearest * LINE_STEP_M
-        if all(abs(car[at.S] - a[at.S]) > 15.0 for a in builder.agents if a[at.PATH] == path) and car[at.S] > 5.0:
-            builder.add_agent(car)
+        arrives_s = max((s - builder.start_s) / (0.85 * limit) + rng.uniform(-1.0, 3.0), 2.0)
+        pace = limit * rng.uniform(0.8, 1.0)
+        for _ in range(int(rng.integers(ONCOMING_CARS[0], ONCOMING_CARS[1] + 1))):
+            car = draw_car(rng)
+            draw_driver(rng, car, limit)
+            there = point_on(builder.paths[0], s + pace * arrives_s)
+            nearest = np.argmin((line[:, at.LX] - there[0]) ** 2 + (line[:, at.LY] - there[1]) ** 2)
+            car[[at.PATH, at.S]] = path, nearest * LINE_STEP_M
+            car[[at.V, at.DESIRED]] = pace, pace
+            if all(abs(car[at.S] - a[at.S]) > 15.0 for a in builder.agents if a[at.PATH] == path) and nearest > 10:
+                builder.add_agent(car)
+            arrives_s += rng.uniform(*ONCOMING_GAP_S) + 0.5
 
 
 def build(rng: np.random.Generator, options: Options) -> SceneBuilder:
