@@ -215,11 +215,15 @@ def show(result: Mapping[str, Any]) -> None:
     console = Console()
     here = result["machine"]
     peers = [row for row in result["rates"] if "family" not in row]
-    table = Table(title=f"{here['processor']}, {here['cores']} cores: median of {result['repeats']}", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"{here['processor']}, {here['cores']} cores: median of {result['repeats']}",
+        box=SIMPLE_HEAD,
+        padding=(0, 0),
+    )
     for name in ("environment", "sensors"):
         table.add_column(name, no_wrap=True)
-    for name in ("N", "threads", "steps/s", *(f"× {peer['name']}" for peer in peers)):
-        table.add_column(name, justify="right")
+    for name in ("N", "threads", "steps/s", *(f"× {peer['name'].split('-')[0]}" for peer in peers)):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in result["rates"]:
         times = [row["steps_per_s"] / peer["steps_per_s"] for peer in peers]
         table.add_row(
