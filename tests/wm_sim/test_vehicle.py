@@ -14,7 +14,7 @@ def drive(parameters, seconds, steering=0.0, acceleration=0.0, speed=0.0):
     state[SPEED] = speed
     states = [state.copy()]
     for _ in range(round(seconds / 0.05)):
-        step_vehicle(state, parameters.as_array(), steering, acceleration, 0.05)
+        step_vehicle(state, parameters.as_array(), steering, acceleration)
         states.append(state.copy())
     return np.array(states)
 
@@ -40,7 +40,7 @@ def test_a_car_never_drives_backwards_and_starts_again_without_waiting():
     assert states[-1, ACCELERATION] == 0.0
     state = states[-1]
     for _ in range(4):
-        step_vehicle(state, parameters.as_array(), 0.0, 3.0, 0.05)
+        step_vehicle(state, parameters.as_array(), 0.0, 3.0)
     assert state[SPEED] > 0.1
 
 

@@ -63,6 +63,7 @@ class WorldArrays(NamedTuple):
     """N worlds. First what a scene brings, padded to a common size; then what moves; then what a look gives."""
 
     paths: NDArray[np.float64]  # [N, M, PATH_SIZE]
+    paces: NDArray[np.float64]  # [N, M] speed that the curves from there on allow, m/s
     first: NDArray[np.int64]  # [N, P + 1]
     overlaps: NDArray[np.float64]  # [N, P, P, 3]
     conflicts: NDArray[np.float64]  # [N, C, CONFLICT_SIZE]
@@ -100,6 +101,7 @@ def empty_arrays(count: int, camera_size: tuple[int, int]) -> WorldArrays:
     height, width = camera_size
     return WorldArrays(
         paths=np.zeros((count, 0, PATH_SIZE)),
+        paces=np.zeros((count, 0)),
         first=np.zeros((count, 1), dtype=np.int64),
         overlaps=np.zeros((count, 0, 0, 3)),
         conflicts=np.zeros((count, 0, CONFLICT_SIZE)),
@@ -136,6 +138,7 @@ def _sizes(scenario: Scenario, route_rows: int) -> dict[str, tuple[int, ...]]:
     sizes = {name: getattr(scene, name).shape for name in (*_PER_SCENE, "first", "overlaps", "agents", "tracks")}
     sizes["scripts"] = (len(scene.agents), *scene.scripts.shape[1:])
     sizes["route"] = (route_rows, 5)
+    sizes["paces"] = (len(scene.paths),)
     return sizes
 
 
@@ -164,7 +167,7 @@ def load_scenario(arrays: WorldArrays, n: int, scenario: Scenario) -> WorldArray
     if changed:
         arrays = arrays._replace(**changed)
     for name, shape in wanted.items():
-        if name in ("late", "route"):
+        if name in ("late", "route", "paces"):
             continue
         getattr(arrays, name)[(n, *(slice(0, size) for size in shape))] = getattr(scene, name)
     arrays.tracks[n, :, scene.tracks.shape[1] :] = np.nan  # nobody is there beyond the recording

@@ -23,6 +23,7 @@ from wm_sim.arrays import (
     LAST_TICKS,
     LATCHED,
     OVER,
+    PATHS,
     PENDING,
     PEOPLE,
     RED_LIGHTS,
@@ -73,7 +74,7 @@ from wm_sim.scene import (
 )
 from wm_sim.sensors.camera import Scratch, draw_camera
 from wm_sim.sensors.lidar import RANGE_NOISE_M, cast_scan
-from wm_sim.traffic.motion import place_all, step_traffic
+from wm_sim.traffic.motion import pace_curves, place_all, step_traffic
 from wm_sim.traffic.neighbours import EGO_A, EGO_COS, EGO_D, EGO_S, EGO_SIN, EGO_V, EGO_X, EGO_Y
 from wm_sim.vehicle import ACCELERATION as EGO_ACCELERATION
 from wm_sim.vehicle import SPEED, STEER, YAW, YAW_RATE, X, Y, step_vehicle
@@ -143,7 +144,7 @@ def judge(
 def tick(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
     counts: NDArray[np.int64], setup: NDArray[np.float64], vehicle: NDArray[np.float64], agents: NDArray[np.float64],
-    paths: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],
+    paths: NDArray[np.float64], paces: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],
     conflicts: NDArray[np.float64], signals: NDArray[np.float64], scripts: NDArray[np.float64],
     tracks: NDArray[np.float64],
 ) -> None:  # fmt: skip
@@ -155,8 +156,8 @@ def tick(
     time_s = clock[TICKS] * PHYSICS_STEP_S
     if count > 0:
         step_traffic(
-            agents, count, counts[PEOPLE] > 0, paths, first, overlaps, conflicts, counts[CONFLICTS], signals,
-            counts[SIGNALS], scripts, tracks, seen, time_s, clock[TICKS] % 2 == 0,
+            agents, count, counts[PEOPLE] > 0, paths, paces, first, overlaps, conflicts, counts[CONFLICTS],
+            signals, counts[SIGNALS], scripts, tracks, seen, time_s, clock[TICKS] % 2 == 0,
         )  # fmt: skip
     clock[TICKS] += 1
     if counts[SIGNALS] > 0 and crossed_red(signals, counts[SIGNALS], before_s, seen[EGO_S], time_s + PHYSICS_STEP_S):
@@ -286,12 +287,13 @@ def run(
         clock, memory, ego, seen = w.clock[n], w.memory[n], w.ego[n], w.seen[n]
         counts, setup, agents, paths, first = w.counts[n], w.setup[n], w.agents[n], w.paths[n], w.first[n]
         if what & BEGIN:
+            pace_curves(w.paces[n], paths, first, counts[PATHS])
             begin(clock, memory, ego, seen, counts, setup, agents, paths, first, w.tracks[n])
         for part in (TICK, TICK_AGAIN):
             if what & part:
                 tick(
-                    clock, memory, ego, seen, counts, setup, w.vehicle[n], agents, paths, first, w.overlaps[n],
-                    w.conflicts[n], w.signals[n], w.scripts[n], w.tracks[n],
+                    clock, memory, ego, seen, counts, setup, w.vehicle[n], agents, paths, w.paces[n], first,
+                    w.overlaps[n], w.conflicts[n], w.signals[n], w.scripts[n], w.tracks[n],
                 )  # fmt: skip
             if part == TICK and what & COMMAND:
                 set_command(memory, actions[n, 0], actions[n, 1])

@@ -76,7 +76,8 @@ from wm_sim.traffic.yielding import hold_back
 
 END_M = 3.0  # before the end of its path a car is gone
 CURVE_MPS2 = 3.0  # most across in a curve
-CURVE_BRAKE_MPS2 = 2.0
+CURVE_BRAKE_MPS2, CURVE_AHEAD_S, CURVE_1PS = 1.5, 0.5, 1.5  # braking before it, how far and how sharply it is heeded
+CURVE_HARDEST_MPS2 = 4.0
 STATION_MIN_MPS = 2.0
 WALK_MPS2 = 2.0  # how fast who crosses gains speed
 TURN_MAX = 0.35  # rad that a car turns at most to change lanes
@@ -136,25 +137,21 @@ def script_speed(agent: NDArray[np.float64], script: NDArray[np.float64], durati
 
 
 @lean_kernel
-def speed_for_curves(paths: NDArray[np.float64], begin: int, end: int, s: float, speed: float) -> float:
-    """Speed (m/s) at which the curve here, and the one where braking would end, can be driven."""
-    here = min(max(begin + int(s / LINE_STEP_M), begin), end - 1)
-    reach = speed * speed / (2.0 * CURVE_BRAKE_MPS2)
-    there = min(here + int(reach / LINE_STEP_M) + 4, end - 1)
-    middle = (here + there) // 2
-    now, later = abs(paths[here, LCURVATURE]), abs(paths[there, LCURVATURE])
-    between = abs(paths[middle, LCURVATURE])
-    squared = CURVE_MPS2 / max(now, 1e-4)
-    squared = min(squared, CURVE_MPS2 / max(between, 1e-4) + CURVE_BRAKE_MPS2 * reach)
-    squared = min(squared, CURVE_MPS2 / max(later, 1e-4) + 2.0 * CURVE_BRAKE_MPS2 * reach)
-    return math.sqrt(squared)
+def pace_curves(paces: NDArray[np.float64], paths: NDArray[np.float64], first: NDArray[np.int64], count: int) -> None:
+    """Fill `paces` [M] with the speed (m/s) that each sample of `count` paths allows, curves ahead included."""
+    for p in range(count):
+        squared = math.inf
+        for i in range(first[p + 1] - 1, first[p] - 1, -1):
+            squared = min(squared + 2.0 * CURVE_BRAKE_MPS2 * LINE_STEP_M,
+                          CURVE_MPS2 / max(abs(paths[i, LCURVATURE]), 1e-4))  # fmt: skip
+            paces[i] = math.sqrt(squared)
 
 
 @lean_kernel
 def drive(
     agents: NDArray[np.float64], count: int, k: int, wish: float, spread: bool,
-    paths: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],
-    conflicts: NDArray[np.float64], conflict_count: int, signals: NDArray[np.float64], signal_count: int,
+    paths: NDArray[np.float64], paces: NDArray[np.float64], first: NDArray[np.int64],
+    overlaps: NDArray[np.float64], conflicts: NDArray[np.float64], conflict_count: int, signals: NDArray[np.float64], signal_count: int,
     people: bool, ego: NDArray[np.float64], time_s: float,
 ) -> float:  # fmt: skip
     """Acceleration of a driver with the desired speed `wish` (m/s) who sees lanes, lights, rights of way and people.
@@ -164,7 +161,6 @@ def drive(
     agent = agents[k]
     path = int(agent[PATH])
     speed = agent[V]
-    wish = min(wish, speed_for_curves(paths, first[path], first[path + 1], agent[S], speed))
     gap, other = math.inf, 0.0
     if not spread:
         gap, who = nearest_on_path(
@@ -182,6 +178,10 @@ def drive(
             gap, other = free, along
     wanted = idm(speed, wish, gap, speed - other, agent[HEADWAY_S], agent[STANDSTILL_M], agent[ACCEL_MPS2],
                  agent[BRAKE_MPS2])  # fmt: skip
+    if not spread:
+        soon = first[path] + int((agent[S] + CURVE_AHEAD_S * speed) / LINE_STEP_M)
+        pace = paces[min(max(soon, first[path]), first[path + 1] - 1)]
+        wanted = min(wanted, max(CURVE_1PS * (pace - speed), -CURVE_HARDEST_MPS2))
     if conflict_count + signal_count > 0:
         wanted = min(
             wanted,
@@ -193,8 +193,8 @@ def drive(
 @lean_kernel
 def step_traffic(
     agents: NDArray[np.float64], count: int, people: bool,
-    paths: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],
-    conflicts: NDArray[np.float64], conflict_count: int, signals: NDArray[np.float64], signal_count: int,
+    paths: NDArray[np.float64], paces: NDArray[np.float64], first: NDArray[np.int64],
+    overlaps: NDArray[np.float64], conflicts: NDArray[np.float64], conflict_count: int, signals: NDArray[np.float64], signal_count: int,
     scripts: NDArray[np.float64], tracks: NDArray[np.float64], ego: NDArray[np.float64], time_s: float, decide: bool,
 ) -> None:  # fmt: skip
     """Move every agent on by a physics step from time_s, in place; drivers decide anew where `decide` is set.
@@ -215,7 +215,7 @@ def step_traffic(
                 pace = recorded_pace(agent, tracks, STEP_S, ego)
                 if agent[ACTIVE] > 0.0:
                     follow = min(max(FOLLOW_1PS * (pace - agent[V]), -BRAKE_MAX_MPS2), FOLLOW_MPS2)
-                    agent[A] = min(follow, drive(agents, count, k, pace + 4.0, True, paths, first, overlaps, conflicts,
+                    agent[A] = min(follow, drive(agents, count, k, pace + 4.0, True, paths, paces, first, overlaps, conflicts,
                                                  0, signals, 0, people, ego, time_s))  # fmt: skip
         if agent[ACTIVE] == 0.0:
             continue
@@ -252,7 +252,7 @@ def step_traffic(
                 behind = agent[S] - 0.5 * agent[LENGTH] - at - EGO_FRONT_X_M
                 if 0.0 <= behind <= agent[TRIGGER_VALUE] * max(ego[EGO_V], 0.1):
                     agent[TRIGGERED] = 1.0
-            gained = drive(agents, count, k, agent[DESIRED], False, paths, first, overlaps, conflicts, conflict_count,
+            gained = drive(agents, count, k, agent[DESIRED], False, paths, paces, first, overlaps, conflicts, conflict_count,
                            signals, signal_count, people, ego, time_s)  # fmt: skip
         after = max(0.0, speed + gained * dt)
         agent[A] = (after - speed) / dt if after == 0.0 else gained
