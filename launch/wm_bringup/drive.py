@@ -162,7 +162,7 @@ def _conclude(group: ProcessGroup, out: Path) -> int:
     """Say how it ended; the exit code."""
     if group.killed:
         print(f"did not stop in time and were killed: {', '.join(group.killed)}.", file=sys.stderr)
-    if group.first not in (None, "drive_node"):
+    if group.first is not None and (group.first != "drive_node" or group.codes[group.first] < 0):
         code = group.codes[group.first]
         print(
             f"{group.first} ended unexpectedly ({describe_end(code)}), so the stack was stopped. "

@@ -24,12 +24,14 @@ def test_a_driving_stack_on_the_domain_is_a_warning_with_a_free_domain(monkeypat
     assert doctor.domain(0)[0].level == "ok"
 
 
+@pytest.mark.ros
 def test_the_middleware_carries_a_message_to_another_process() -> None:
     (row,) = doctor.middleware(None)
     assert row.level == "ok", row
     assert " ms" in row.found
 
 
+@pytest.mark.ros
 def test_a_middleware_that_is_not_there_fails_with_a_remedy(monkeypatch) -> None:
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_nowhere_cpp")
     (row,) = doctor.middleware(None)

@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.ros
+
 LIGHT = """
 import sys, rclpy
 from wm_planner.safety_gate_node import SafetyGateNode

@@ -1,17 +1,21 @@
 """A node for the tests: answers each plan with a belief of the same stamp; what it does wrong is a parameter."""
 
+import ctypes
+
+import wm_ros.run
 from wm_msgs.msg import Belief, Plan
 from wm_ros.errors import WmRosError
 from wm_ros.node import StackNode
-from wm_ros.run import run
 from wm_ros.topics import BELIEF, PLAN
+
+FAULTS = ("none", "configure", "callback", "bug", "leave")
 
 
 class Pinger(StackNode):
     def __init__(self) -> None:
         super().__init__("pinger")
         self.gain = self.declare("gain", 2.0, "Gain of the answer.", range=(0.0, 10.0))
-        self.fault = self.declare("fault", "none", "Fault.", choices=("none", "configure", "callback", "bug"))
+        self.fault = self.declare("fault", "none", "Fault.", choices=FAULTS)
 
     def configure(self) -> None:
         if self.fault == "configure":
@@ -24,6 +28,11 @@ class Pinger(StackNode):
 
     def cleanup(self) -> None:
         print("cleaned up", flush=True)
+
+    def destroy_node(self) -> None:
+        if self.fault == "leave":
+            ctypes.PyDLL(None).pause()  # keeps the interpreter's lock, as a hang in C does
+        super().destroy_node()
 
     def on_plan(self, plan: Plan) -> None:
         if self.fault == "callback":
@@ -38,4 +47,5 @@ class Pinger(StackNode):
 
 
 if __name__ == "__main__":
-    run(Pinger)
+    wm_ros.run.LEAVE_S = 1.0
+    wm_ros.run.run(Pinger)

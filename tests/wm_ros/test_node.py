@@ -16,6 +16,8 @@ from wm_ros.errors import WmRosError
 from wm_ros.node import StackNode
 from wm_ros.topics import CAMERA, PLAN, SAFETY, STATUS
 
+pytestmark = pytest.mark.ros
+
 
 @pytest.fixture
 def ros():

@@ -18,7 +18,10 @@ from wm_msgs.msg import Belief, Plan
 from wm_ros.convert import to_stamp
 from wm_ros.topics import BELIEF, DIAGNOSTICS, PLAN
 
+pytestmark = pytest.mark.ros
+
 PINGER = Path(__file__).with_name("pinger.py")
+FAULTS = ("none", "configure", "callback", "bug", "leave")
 PATIENCE_S = 30.0
 
 
@@ -94,7 +97,7 @@ def test_a_signal_ends_a_node_cleanly_even_when_it_comes_three_times(pinger, num
         ("gain:=11.0", "pinger: parameter gain is 11.0, but must be from 0 to 10 (Gain of the answer)."),
         ("gain:=.nan", "pinger: parameter gain is nan, but must be a number (Gain of the answer)."),
         ("gain:=much", "pinger: parameter gain is 'much', but must be of type float (Gain of the answer)."),
-        ("fault:=all", "pinger: parameter fault is 'all', but must be one of none, configure, callback, bug (Fault)."),
+        ("fault:=all", f"pinger: parameter fault is 'all', but must be one of {', '.join(FAULTS)} (Fault)."),
         ("fault:=configure", "model nowhere: no such folder. Name a model folder."),
     ],
 )
@@ -126,6 +129,15 @@ def test_a_bug_shows_its_traceback(observer, pinger) -> None:
     wait_for(observer, lambda: questions.publish(Plan()) or process.poll() is not None)
     assert "ZeroDivisionError: a bug" in process.communicate()[1]
     assert process.returncode == 1
+
+
+def test_a_node_that_hangs_while_it_leaves_the_middleware_ends_and_shows_where(pinger) -> None:
+    process = pinger("fault:=leave")
+    assert process.stdout.readline() == "active\n"
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out) == (1, "cleaned up\n")
+    assert "in destroy_node" in err
 
 
 def test_a_node_that_finishes_chooses_its_exit_code(observer, pinger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import socket
 import sys
@@ -15,6 +16,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from wm_ros.node import StackNode
+
+LEAVE_S = 8.0  # to leave the middleware; takes far below a second unless something in there hangs
 
 
 @contextmanager
@@ -80,9 +83,13 @@ def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> N
         finally:
             if node is not None:
                 node.stop()
+            # What hangs in C hears no signal, and whoever waits for this process would wait for ever: after LEAVE_S it
+            # shows its stacks and ends with exit code 1. The node's own work is done and closed by then.
+            faulthandler.dump_traceback_later(LEAVE_S, exit=True)
             executor.shutdown()  # before the node: it may still hold handles of it
             if node is not None:
                 node.destroy_node()
             rclpy.try_shutdown()
+            faulthandler.cancel_dump_traceback_later()
     if code:
         sys.exit(code)
