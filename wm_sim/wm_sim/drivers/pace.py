@@ -30,6 +30,7 @@ DECELERATION_MPS2 = 1.5  # for curves, limits and stops that are known in time
 CURVE_LEAD_S = 0.35
 LEAD_STEPS = 7  # who will be in the way this many steps on counts as ahead already
 STANDING_MPS = 0.3
+TOO_SLOW = -1000
 SIDE_M = 0.3  # room kept to either side
 
 # Columns of what lies ahead, one row a path sample from the ego's on.
@@ -155,8 +156,11 @@ def imagine(
     care: float,
     window_s: float,
     zones: NDArray[np.float64],
+    reach_s: float,
 ) -> tuple[int, int]:
     """Follow the law for the forecast's length: who is met first and at which step, (-1, -1) if nobody.
+
+    reach_s: where the ego has to be in the end, else the last step counts as a meeting with nobody (TOO_SLOW).
 
     zones [Z, 2]: from where to where the route must not be stood upon; -2 - z for standing in zone z.
 
@@ -172,10 +176,11 @@ def imagine(
         for z in range(len(zones)):
             if v < STANDING_MPS and high > zones[z, 0] and low < zones[z, 1] and first_high < zones[z, 0]:
                 return -2 - z, step
-        here = min(max(int((s - start_s) / LINE_STEP_M), 0), last)
-        front = min(max(int((high - start_s) / LINE_STEP_M), 0), last)
-        right = min(ahead[here, AHEAD_OFFSET], ahead[front, AHEAD_OFFSET]) - 0.5 * EGO_WIDTH_M - care * SIDE_M
-        left = max(ahead[here, AHEAD_OFFSET], ahead[front, AHEAD_OFFSET]) + 0.5 * EGO_WIDTH_M + care * SIDE_M
+        here = min(max(int((s - start_s) / LINE_STEP_M), 0), last - 1)
+        offset = ahead[here, AHEAD_OFFSET]
+        swing = EGO_FRONT_X_M * (ahead[here + 1, AHEAD_OFFSET] - offset) / LINE_STEP_M  # of the nose
+        room = 0.5 * EGO_WIDTH_M + 0.5 * (1.0 + care) * SIDE_M
+        right, left = offset + min(swing, 0.0) - room, offset + max(swing, 0.0) + room
         for k in range(len(cast)):
             if roles[k] != CHECKED:
                 continue
@@ -204,4 +209,4 @@ def imagine(
         after = max(0.0, v + change * FORECAST_STEP_S)
         s += 0.5 * (v + after) * FORECAST_STEP_S
         v = after
-    return -1, -1
+    return (-1, -1) if s >= reach_s else (TOO_SLOW, steps - 1)

@@ -45,6 +45,7 @@ DECIDE_S, EARLY_STOP_MPS2 = 6.0, 1.4  # a meeting later than that, before which 
 ASTRAY_M = 0.4  # off the planned way around something: slow down
 CAUTION_FROM_M = 30.0
 SWERVE_SEEN_M = 70.0
+SWERVE_SHARE = 0.6  # of the limit at least, to begin a swerve
 SWERVE_LATE_M = 2.0  # a swerve not begun by then is thought of anew
 CAUTION_MPS, CAUTION_M = 8.5, 6.0  # where somebody waits within that distance of the route's middle
 
@@ -81,7 +82,7 @@ class Planner:
             stop_s = min(stop_s, wall)
         if fresh:
             around = self._course(sight, begun + fresh, law, lateral_mps2)
-            plan = self._go(sight, around, law, stop_s, patient=True)
+            plan = self._go(sight, around, law, stop_s, max(swerve.leave_s for swerve in fresh[:1]))
             if plan is not None:
                 for swerve in fresh:
                     if sight.s > swerve.begin_s:
@@ -156,7 +157,7 @@ class Planner:
 
     def _imagine(
         self, sight: Sight, ahead: NDArray[np.float64], law: NDArray[np.float64], share: float, accel: float,
-        stop_s: float, care: float,
+        stop_s: float, care: float, reach_s: float = -NEVER_S,
     ) -> tuple[int, int]:  # fmt: skip
         start = float(samples(sight.s, 1)[0])
         return imagine(
@@ -173,6 +174,7 @@ class Planner:
             care,
             WINDOW_S,
             self._zones,
+            reach_s,
         )
 
     def _go(
@@ -181,14 +183,16 @@ class Planner:
         ahead: NDArray[np.float64],
         law: NDArray[np.float64],
         stop_s: float,
-        patient: bool = False,
+        reach_s: float = -NEVER_S,
     ) -> Plan | None:
-        """The first way of driving on that meets nobody; `patient`: not even where there is time left to decide."""
+        """The first way of driving on that meets nobody and gets to `reach_s` in time."""
         usual = float(law[LAW_ACCEL])
         for share, accel in ((1.0, usual), (1.0, BRISK_MPS2), *((share, usual) for share in SLOWER)):
+            if reach_s > 0.0 and share < SWERVE_SHARE:
+                break
             care = KEEP_CARE if share <= self._share else 1.0
-            who, step = self._imagine(sight, ahead, law, share, accel, stop_s, care)
-            if who == -1 or (not patient and self._is_early(who, step, sight)):
+            who, step = self._imagine(sight, ahead, law, share, accel, stop_s, care, reach_s)
+            if who == -1 or (reach_s < 0.0 and self._is_early(who, step, sight)):
                 self._share = share
                 return Plan(ahead, share, accel, stop_s, np.inf, True)
         return None

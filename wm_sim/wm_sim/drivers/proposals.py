@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.drivers.forecast import F_D, F_HALF_D, F_HALF_S, F_S, F_X, F_Y, F_YAW, FAR_M
+from wm_sim.geometry import boxes_overlap, locate
 from wm_sim.kernel import kernel
-from wm_sim.network.line import locate
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_FRONT_X_M, EGO_LENGTH_M, EGO_WIDTH_M
 from wm_sim.scene import LCURVATURE, LEFT_M, LENGTH, LIMIT_MPS, LINE_STEP_M, LYAW, RIGHT_M, WIDTH, V
-from wm_sim.traffic import boxes_overlap
 
 PROPOSAL_STEP_S = 0.1
 PROPOSAL_STEPS = 40

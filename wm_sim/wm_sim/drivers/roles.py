@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from wm_sim.drivers.forecast import F_D, F_HALF_D, F_HALF_S, F_S, F_SAME_WAY, FAR_M
 from wm_sim.drivers.pace import CHECKED, LEAD, NOBODY, SIDE_M
 from wm_sim.kernel import kernel
+from wm_sim.lamps import lit_lamp
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_WIDTH_M
 from wm_sim.scene import (
     ACTIVE,
@@ -17,7 +18,6 @@ from wm_sim.scene import (
     HAS_WAY,
     KIND,
     LAMP_GREEN,
-    LAMP_RED,
     LAMP_YELLOW,
     LENGTH,
     LOGGED,
@@ -42,13 +42,15 @@ CREEPS_MPS = 0.5
 @kernel
 def lamp(signal: NDArray[np.float64], time_s: float) -> tuple[int, float]:
     """What a signal shows, and for how long still (s)."""
-    cycle = signal[GREEN_S] + signal[YELLOW_S] + signal[RED_S]
-    phase = (time_s + signal[OFFSET_S]) % cycle
-    if phase < signal[GREEN_S]:
-        return LAMP_GREEN, signal[GREEN_S] - phase
-    if phase < signal[GREEN_S] + signal[YELLOW_S]:
-        return LAMP_YELLOW, signal[GREEN_S] + signal[YELLOW_S] - phase
-    return LAMP_RED, cycle - phase
+    shows = lit_lamp(signal, time_s)
+    period = signal[GREEN_S] + signal[YELLOW_S] + signal[RED_S]
+    into = time_s + signal[OFFSET_S]
+    into -= period * math.floor(into / period)
+    if shows == LAMP_GREEN:
+        return shows, signal[GREEN_S] - into
+    if shows == LAMP_YELLOW:
+        return shows, signal[GREEN_S] + signal[YELLOW_S] - into
+    return shows, period - into
 
 
 @kernel
@@ -61,10 +63,9 @@ def gives_way(
         if row[YIELDS] == agent[PATH] and row[HAS_WAY] == 0.0 and front + brake_m < row[YIELD_IN]:
             return True
     for signal in signals:
-        if signal[SIGNAL_PATH] == agent[PATH] and front + brake_m < signal[STOP_S] + 1.0:
-            shows, _ = lamp(signal, time_s)
-            if shows != LAMP_GREEN:
-                return True
+        before = signal[SIGNAL_PATH] == agent[PATH] and front + brake_m < signal[STOP_S] + 1.0
+        if before and lit_lamp(signal, time_s) != LAMP_GREEN:
+            return True
     return False
 
 
