@@ -42,7 +42,7 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def short_bag(collected: Path) -> Path:
-    """A bag with one drive of each family."""
+    """A bag with a drive of lane_follow and one of stop_go."""
     return collected / "bag-0000"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from wm_sim.drivers import ExpertDriver
+from wm_sim.scenarios import FAMILIES
 from wm_sim.world import World, WorldConfig
 from wm_training import TrainingError
 from wm_training.collect import CollectConfig, Episode, collect, drive
@@ -17,7 +18,7 @@ from wm_training.exploration import ExplorationConfig, Explorer, Mood
 from wm_training.sequences import load_sequences
 
 
-@pytest.mark.parametrize("seed, episodes", [(1_000_000, 1), (999_999, 4), (-1, 1), (2**40, 1)])
+@pytest.mark.parametrize("seed, episodes", [(1_000_000, 1), (999_999, len(FAMILIES) + 1), (-1, 1), (2**40, 1)])
 def test_reporting_seeds_are_never_collected(tmp_path: Path, seed: int, episodes: int) -> None:
     with pytest.raises(TrainingError, match="reporting"):
         collect(CollectConfig(out=tmp_path / "x", episodes=episodes, seed=seed, progress=False))
@@ -45,7 +46,7 @@ def test_the_manifest_says_what_was_collected(collected: Path) -> None:
     manifest = json.loads((collected / "collect.json").read_text())
     assert manifest["complete"] and manifest["bags"] == ["bag-0000", "bag-0001"]
     families = manifest["report"]["families"]
-    assert {name: tally["seeds"] for name, tally in families.items()} == {"lane_follow": [11, 12], "stop_go": [11, 12]}
+    assert {name: tally["seeds"] for name, tally in families.items()} == {name: [11, 11] for name in [*FAMILIES][:4]}
     assert manifest["report"]["frames"] == len(load_sequences(collected))
     assert manifest["config"]["seed"] == 11 and manifest["report"]["frames_per_core_s"] > 0
 
