@@ -4,6 +4,7 @@ import builtins
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -104,6 +105,16 @@ def test_families_are_a_name_a_list_or_all():
         assert len(met) > 0.7 * len(expected)
     with pytest.raises(SimError, match="roundabout"):
         gymnasium.make(ID, family=["merge", "rally"])
+
+
+@pytest.mark.parametrize("file", ["four_curves.xodr", "lanes_and_a_light.xml"])
+def test_a_map_file_is_a_family_too(file):
+    made = gymnasium.make(ID, family=f"road:{Path(__file__).parent / 'data' / file}", render_mode="rgb_array")
+    observation, _ = made.reset(seed=0)
+    for _ in range(40):
+        assert observation in made.observation_space
+        observation, *_ = made.step(np.array([0.0, 0.3, 0.0], dtype=np.float32))
+    assert made.render().shape == (360, 1000, 3)
 
 
 def test_a_pool_draws_its_seeds_only():

@@ -22,7 +22,7 @@ from wm_sim.window import Window
 from wm_sim.world import World, WorldConfig
 from wm_sim.worlds import Worlds
 
-SPEED_LIMIT_MAX_MPS = 40.0
+SPEED_LIMIT_MAX_MPS = 200.0  # map files may say as much
 ACCELERATION_BOUND_MPS2 = 10.0
 YAW_RATE_BOUND_RADPS = 10.0
 ROUTE_BOUND_M = 200.0
@@ -74,9 +74,9 @@ def reset_options(options: dict[str, Any] | None) -> tuple[str | None, int | Non
 class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     """Drive a car along a road by (steering, throttle, brake); steering is left positive.
 
-    family: a scenario family, a list of them or "all". `reset(options={"family": …, "seed": …})` starts a given
-    episode; a plain `reset` draws one with a training seed. Fields of WorldConfig may be given as keywords. The labels
-    of the simulator are in `info["truth"]` and never in the observation.
+    family: a scenario family, a list of them, "all", or "road:FILE" for a map file. A plain `reset` draws an episode
+    with a training seed; `reset(options={"family": …, "seed": …})` starts a given one. Fields of WorldConfig may be
+    given as keywords. The labels of the simulator are in `info["truth"]` and never in the observation.
     pool: draw only seeds below it and keep their scenarios, see `Episodes`.
     """
 

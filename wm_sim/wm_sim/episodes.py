@@ -7,21 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from wm_sim.errors import SimError
-from wm_sim.scenarios import FAMILIES, REPORTING_SEEDS, Options, Scenario, build_scenario
+from wm_sim.scenarios import FAMILIES, REPORTING_SEEDS, ROAD, Options, Scenario, build_scenario
 
 ALL = "all"
 
 
 def families_of(family: str | Sequence[str]) -> tuple[str, ...]:
-    """The families that a name, a list of names or "all" stands for."""
+    """The families that a name, a list of names or "all" stands for; `road:FILE` is a map file."""
     if family == ALL:
         return tuple(FAMILIES)
     names = (family,) if isinstance(family, str) else tuple(family)
     if not names:
         raise SimError(f"scenario families: none given. Known are {', '.join(FAMILIES)}, and {ALL!r} for all of them.")
     for name in names:
-        if name not in FAMILIES:
-            raise SimError(f"scenario {name!r}: unknown. Known are {', '.join(FAMILIES)}, and {ALL!r} for all of them.")
+        if name not in FAMILIES and not name.startswith(ROAD):
+            known = f"{', '.join(FAMILIES)}, {ALL!r} for all of them, and {ROAD}FILE for a map file"
+            raise SimError(f"scenario {name!r}: unknown. Known are {known}.")
     return names
 
 
