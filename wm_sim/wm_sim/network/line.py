@@ -51,7 +51,15 @@ def _kept(points: NDArray[np.float64], apart: float) -> NDArray[np.bool_]:
 
 def length_along(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance along a polyline [N, 2] at each of its points [N]."""
-    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    return _length_along(np.ascontiguousarray(points, dtype=np.float64))
+
+
+@kernel
+def _length_along(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    along = np.zeros(len(points))
+    for i in range(1, len(points)):
+        along[i] = along[i - 1] + math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
+    return along
 
 
 def offset(line: NDArray[np.float64], d: float | NDArray[np.float64]) -> NDArray[np.float64]:
