@@ -138,7 +138,7 @@ def draw_barrier(rng: np.random.Generator) -> NDArray[np.float64]:
 
 def script_time(script: NDArray[np.float64], speed_mps: float, distance_m: float) -> float:
     """How long (s) a car that drives by a script [R, 3] from `speed_mps` on takes to go `distance_m`."""
-    time, left, speed = 0.0, distance_m, speed_mps
+    time, left, speed = 0.0, max(distance_m, 0.0), speed_mps
     for target, rate, hold in script.tolist():
         change = abs(target - speed) / rate
         for duration, slope in ((change, math.copysign(rate, target - speed)), (hold, 0.0)):
