@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wm_sim import scene as at
 from wm_sim.geometry import boxes_overlap
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_FRONT_X_M, EGO_LENGTH_M
-from wm_sim.vehicle import SPEED, X, Y
+from wm_sim.vehicle import SPEED, X
 
 
 @settings(max_examples=15, deadline=None)

@@ -33,6 +33,7 @@ from wm_sim.scene import (
     S,
     V,
 )
+from wm_sim.traffic.ground import Ground
 from wm_sim.traffic.neighbours import EGO_COS, EGO_D, EGO_S, EGO_SIN, EGO_V, EGO_X, EGO_Y
 
 GAP_MAX_M = 60.0
@@ -48,11 +49,11 @@ _EGO_REACH_M = 0.5 * (EGO_LENGTH_M + EGO_WIDTH_M)
 
 
 @lean_kernel
-def touched(agents: NDArray[np.float64], count: int, ego: NDArray[np.float64]) -> int:
+def touched(agents: NDArray[np.float64], ego: NDArray[np.float64]) -> int:
     """The first agent whose box touches the ego's, -1 if none. ego [SEEN_EGO_SIZE]."""
     cos, sin = ego[EGO_COS], ego[EGO_SIN]
     x, y = ego[EGO_X], ego[EGO_Y]
-    for k in range(count):
+    for k in range(len(agents)):
         dx, dy = agents[k, CX] - x, agents[k, CY] - y
         reach = _EGO_REACH_M + 0.5 * (agents[k, LENGTH] + agents[k, WIDTH])
         if (
@@ -87,19 +88,16 @@ def impact_of(agent: NDArray[np.float64], ego: NDArray[np.float64]) -> tuple[flo
 
 
 @lean_kernel
-def gap_ahead(
-    agents: NDArray[np.float64], count: int, paths: NDArray[np.float64], first: NDArray[np.int64],
-    overlaps: NDArray[np.float64], ego: NDArray[np.float64], index: int,
-) -> tuple[float, float]:  # fmt: skip
+def gap_ahead(agents: NDArray[np.float64], ground: Ground, ego: NDArray[np.float64], index: int) -> tuple[float, float]:
     """Free metres ahead along the route on the width that the ego covers, and closing speed; GAP_MAX_M and 0 if free.
 
     ego [SEEN_EGO_SIZE], at sample `index` of path 0. Who drives on ground that the route shares is known by s and d,
     everybody else is looked up on the route.
     """
     gap, closing = GAP_MAX_M, 0.0
-    last = first[1] - 1
+    paths, overlaps, last = ground.paths, ground.overlaps, ground.first[1] - 1
     front = ego[EGO_S] + EGO_FRONT_X_M
-    for k in range(count):
+    for k in range(len(agents)):
         if agents[k, ACTIVE] == 0.0:
             continue
         dx, dy = agents[k, CX] - ego[EGO_X], agents[k, CY] - ego[EGO_Y]
@@ -132,12 +130,10 @@ def gap_ahead(
 
 
 @lean_kernel
-def crossed_red(
-    signals: NDArray[np.float64], count: int, before_s: float, after_s: float, time_s: float
-) -> bool:
+def crossed_red(signals: NDArray[np.float64], before_s: float, after_s: float, time_s: float) -> bool:
     """Whether the ego's front bumper went over one of the route's stop lines while its light was red."""
-    for g in range(count):
-        if signals[g, SIGNAL_PATH] == 0.0 and before_s < signals[g, STOP_S] - EGO_FRONT_X_M <= after_s:
-            if lit_lamp(signals[g], time_s) == LAMP_RED:
-                return True
+    for g in range(len(signals)):
+        crossed = before_s < signals[g, STOP_S] - EGO_FRONT_X_M <= after_s
+        if crossed and signals[g, SIGNAL_PATH] == 0.0 and lit_lamp(signals[g], time_s) == LAMP_RED:
+            return True
     return False

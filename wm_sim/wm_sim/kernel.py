@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -21,7 +21,7 @@ _ROOT = Path(__file__).parent
 _IMPORT = re.compile(r"^from wm_sim(?:\.([\w.]+))? import ([\w, ]+|\([^)]*\))", re.MULTILINE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path) -> tuple[str, frozenset[Path]]:
     """Hash of a file, and the files of this package that it imports from."""
     text = path.read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def _imports(path: Path) -> tuple[str, frozenset[Path]]:
     return hashlib.sha1(text.encode()).hexdigest(), frozenset(file for file in found if file.is_file())
 
 
-@lru_cache(maxsize=None)
+@cache
 def source_stamp(path: Path) -> str:
     """What a compiled file stands for: its text and that of every file of this package that it builds on."""
     todo, seen = [path], {path}
@@ -46,10 +46,11 @@ def source_stamp(path: Path) -> str:
 
 
 def _compile(function: Function, **options: bool) -> Function:
+    njit: Any = numba.njit  # whose annotations leave options out
     try:
-        compiled = numba.njit(cache=True, error_model="numpy", nogil=True, **options)(function)
+        compiled = njit(cache=True, error_model="numpy", nogil=True, **options)(function)
     except RuntimeError:  # numba found no place to keep its cache
-        return cast(Function, numba.njit(error_model="numpy", nogil=True, **options)(function))
+        return cast(Function, njit(error_model="numpy", nogil=True, **options)(function))
     # numba would stamp what it keeps by the function's own file; compiled in are also the kernels that it calls.
     compiled._cache._cache_file._source_stamp = source_stamp(Path(function.__code__.co_filename).resolve())
     return cast(Function, compiled)

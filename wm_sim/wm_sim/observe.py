@@ -39,10 +39,10 @@ def nearest_segment(
 
 @lean_kernel
 def look_along_route(
-    state: NDArray[np.float32], route: NDArray[np.float64], count: int, remembered: int, x: float, y: float, yaw: float
+    state: NDArray[np.float32], route: NDArray[np.float64], remembered: int, x: float, y: float, yaw: float
 ) -> int:
     """Write the route points ahead of a pose into state[7:]; the segment to remember (give -1 the first time)."""
-    end = count - 1
+    end = len(route) - 1
     segment, along, found = remembered, 0.0, False
     if remembered >= 0:
         first, last = max(0, remembered - SEGMENTS_BACK), min(end, remembered + SEGMENTS_FORWARD)
@@ -69,7 +69,9 @@ def look_along_route(
 
 
 @lean_kernel
-def receive_pose(pose: NDArray[np.float64], setup: NDArray[np.float64], x: float, y: float, yaw: float, time_s: float) -> None:
+def receive_pose(
+    pose: NDArray[np.float64], setup: NDArray[np.float64], x: float, y: float, yaw: float, time_s: float
+) -> None:
     """What the receiver reports [3] of a true pose: with its bias and slow drift."""
     swing = 0.0
     if setup[DRIFT_RADPS] != 0.0:

@@ -42,7 +42,7 @@ SCRIPTED = 1  # speeds by its script; SHIFT_TO applied from the start; sees noth
 STATION = 2  # holds TRIGGER_VALUE m ahead of the ego (front bumper to rear bumper) until the time TRIGGER_S; then
 #              moves to SHIFT_TO and drives at DESIRED plus the ego's speed at that moment, by IDM behind others
 STANDING = 3  # does not move
-CROSSING = 4  # waits until the ego is TRIGGER_VALUE seconds from arc length TRIGGER_S of the route, then goes at DESIRED
+CROSSING = 4  # waits until the ego is TRIGGER_VALUE s from arc length TRIGGER_S of the route, then goes at DESIRED
 LOGGED = 5  # replays its recorded track
 REACTIVE = 6  # its recorded track's path, at the recorded speed unless something is ahead (IDM)
 BRAKING = 7  # IDM until the ego is within TRIGGER_VALUE s of headway after the time TRIGGER_S; then its script

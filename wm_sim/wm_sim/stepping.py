@@ -27,7 +27,6 @@ from wm_sim.arrays import (
     PENDING,
     PEOPLE,
     RED_LIGHTS,
-    RIBBONS,
     ROUTE,
     SAMPLE,
     SEGMENT,
@@ -50,15 +49,11 @@ from wm_sim.judge import (
     impact_of,
     touched,
 )
-from wm_sim.kernel import hash_unit, lean_kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.observation import EGO_CENTRE_X_M, PHYSICS_STEP_S, SCAN_MAX_M
 from wm_sim.observe import look_along_route, receive_pose
 from wm_sim.reward import CRASH_REWARD, step_reward
 from wm_sim.scene import (
-    FAULT_DELAY_STEPS,
-    FAULT_DROP_SHARE,
-    FAULT_FREEZE_EVERY_S,
-    FAULT_FREEZE_S,
     FINISH_S,
     LANE_WIDTH_M,
     LCURVATURE,
@@ -66,14 +61,13 @@ from wm_sim.scene import (
     LIMIT_MPS,
     LINE_STEP_M,
     LYAW,
-    NOISE_ON,
     RIGHT_M,
-    SEED,
     START_S,
     TIME_LIMIT_S,
 )
-from wm_sim.sensors.camera import Scratch, draw_camera
-from wm_sim.sensors.lidar import RANGE_NOISE_M, cast_scan
+from wm_sim.sensing import use_camera, use_lidar
+from wm_sim.sensors.camera import Scratch
+from wm_sim.traffic.ground import Ground
 from wm_sim.traffic.motion import pace_curves, place_all, step_traffic
 from wm_sim.traffic.neighbours import EGO_A, EGO_COS, EGO_D, EGO_S, EGO_SIN, EGO_V, EGO_X, EGO_Y
 from wm_sim.vehicle import ACCELERATION as EGO_ACCELERATION
@@ -82,8 +76,6 @@ from wm_sim.vehicle import SPEED, STEER, YAW, YAW_RATE, X, Y, step_vehicle
 # What `run` does with each world, in this order; bits.
 BEGIN, TICK, COMMAND, TICK_AGAIN, LOOK, CAMERA, SCAN = 1, 2, 4, 8, 16, 32, 64
 STEP = TICK | COMMAND | TICK_AGAIN | LOOK
-
-_NOISE_MASK = 0x7FFFFFFFFFFF
 
 
 @lean_kernel
@@ -104,12 +96,12 @@ def set_command(memory: NDArray[np.float64], steer32: np.float32, accel32: np.fl
 
 
 @lean_kernel
-def see_ego(
-    seen: NDArray[np.float64], clock: NDArray[np.int64], ego: NDArray[np.float64], paths: NDArray[np.float64], last: int
-) -> None:
-    """Find the ego on its route: path 0, rows 0..last."""
+def see_ego(seen: NDArray[np.float64], clock: NDArray[np.int64], ego: NDArray[np.float64], ground: Ground) -> None:
+    """Find the ego on its route, path 0."""
     cos, sin = math.cos(ego[YAW]), math.sin(ego[YAW])
-    clock[SAMPLE], seen[EGO_S], seen[EGO_D] = locate_between(paths, 0, last, clock[SAMPLE], ego[X], ego[Y])
+    clock[SAMPLE], seen[EGO_S], seen[EGO_D] = locate_between(
+        ground.paths, 0, ground.first[1] - 1, clock[SAMPLE], ego[X], ego[Y]
+    )
     seen[EGO_V], seen[EGO_A] = ego[SPEED], ego[EGO_ACCELERATION]
     seen[EGO_X], seen[EGO_Y] = ego[X] + EGO_CENTRE_X_M * cos, ego[Y] + EGO_CENTRE_X_M * sin
     seen[EGO_COS], seen[EGO_SIN] = cos, sin
@@ -118,13 +110,13 @@ def see_ego(
 @lean_kernel
 def judge(
     clock: NDArray[np.int64], memory: NDArray[np.float64], seen: NDArray[np.float64], agents: NDArray[np.float64],
-    count: int, sample: NDArray[np.float64], setup: NDArray[np.float64],
+    sample: NDArray[np.float64], setup: NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Latch what ends the episode, once. sample [PATH_SIZE] of the route at the ego."""
     if clock[LATCHED] & TERMINAL:
         return
     d = seen[EGO_D]
-    hit = touched(agents, count, seen)
+    hit = touched(agents, seen)
     event = 0
     if hit >= 0:
         event = COLLISION
@@ -143,41 +135,34 @@ def judge(
 @lean_kernel
 def tick(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
-    counts: NDArray[np.int64], setup: NDArray[np.float64], vehicle: NDArray[np.float64], agents: NDArray[np.float64],
-    paths: NDArray[np.float64], paces: NDArray[np.float64], first: NDArray[np.int64], overlaps: NDArray[np.float64],
-    conflicts: NDArray[np.float64], signals: NDArray[np.float64], scripts: NDArray[np.float64],
-    tracks: NDArray[np.float64],
+    setup: NDArray[np.float64], vehicle: NDArray[np.float64], agents: NDArray[np.float64], people: bool, ground: Ground,
 ) -> None:  # fmt: skip
     """One physics step of one world."""
     step_vehicle(ego, vehicle, memory[STEERING], memory[ACCELERATION])
     before_s = seen[EGO_S]
-    see_ego(seen, clock, ego, paths, first[1] - 1)
-    count = counts[AGENTS]
+    see_ego(seen, clock, ego, ground)
     time_s = clock[TICKS] * PHYSICS_STEP_S
-    if count > 0:
-        step_traffic(
-            agents, count, counts[PEOPLE] > 0, paths, paces, first, overlaps, conflicts, counts[CONFLICTS],
-            signals, counts[SIGNALS], scripts, tracks, seen, time_s, clock[TICKS] % 2 == 0,
-        )  # fmt: skip
+    if len(agents) > 0:
+        step_traffic(agents, people, ground, seen, time_s, clock[TICKS] % 2 == 0)
     clock[TICKS] += 1
-    if counts[SIGNALS] > 0 and crossed_red(signals, counts[SIGNALS], before_s, seen[EGO_S], time_s + PHYSICS_STEP_S):
+    if len(ground.signals) > 0 and crossed_red(ground.signals, before_s, seen[EGO_S], time_s + PHYSICS_STEP_S):
         clock[RED_LIGHTS] += 1
         clock[PENDING] |= RED_LIGHT
-    judge(clock, memory, seen, agents, count, paths[clock[SAMPLE]], setup)
+    judge(clock, memory, seen, agents, ground.paths[clock[SAMPLE]], setup)
 
 
 @lean_kernel
 def begin(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
-    counts: NDArray[np.int64], setup: NDArray[np.float64], agents: NDArray[np.float64], paths: NDArray[np.float64],
-    first: NDArray[np.int64], tracks: NDArray[np.float64],
+    setup: NDArray[np.float64], agents: NDArray[np.float64], ground: Ground,
 ) -> None:  # fmt: skip
     """Place everybody at time 0."""
-    clock[SAMPLE] = min(int(np.rint(setup[START_S] / LINE_STEP_M)), first[1] - 1)
+    clock[SAMPLE] = min(int(np.rint(setup[START_S] / LINE_STEP_M)), ground.first[1] - 1)
     clock[SEGMENT] = -1
     clock[PENDING] = RESET
-    see_ego(seen, clock, ego, paths, first[1] - 1)
-    place_all(agents, counts[AGENTS], paths, first, tracks)
+    see_ego(seen, clock, ego, ground)
+    pace_curves(ground.paces, ground.paths, ground.first)
+    place_all(agents, ground)
     memory[LAST_S] = seen[EGO_S]
     memory[LAST_ACCELERATION] = ego[EGO_ACCELERATION]
     memory[LAST_STEER] = ego[STEER]
@@ -204,19 +189,18 @@ def reward_since(
 @lean_kernel
 def look(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
-    counts: NDArray[np.int64], setup: NDArray[np.float64], agents: NDArray[np.float64], paths: NDArray[np.float64],
-    first: NDArray[np.int64], overlaps: NDArray[np.float64], route: NDArray[np.float64], state: NDArray[np.float32],
-    pose: NDArray[np.float64], truth: NDArray[np.float64],
+    setup: NDArray[np.float64], agents: NDArray[np.float64], ground: Ground, route: NDArray[np.float64],
+    state: NDArray[np.float32], pose: NDArray[np.float64], truth: NDArray[np.float64],
 ) -> None:  # fmt: skip
     """What one world looks like now: state, pose and truth, and the reward since the last look."""
     index = clock[SAMPLE]
-    sample = paths[index]
-    gap, closing = gap_ahead(agents, counts[AGENTS], paths, first, overlaps, seen, index)
+    sample = ground.paths[index]
+    gap, closing = gap_ahead(agents, ground, seen, index)
     reward = reward_since(clock, memory, ego, seen, sample, gap, closing)
     receive_pose(pose, setup, ego[X], ego[Y], ego[YAW], clock[TICKS] * PHYSICS_STEP_S)
     state[0], state[1], state[2], state[3] = ego[SPEED], ego[EGO_ACCELERATION], ego[YAW_RATE], ego[STEER]
     state[4], state[5], state[6] = memory[COMMANDED_STEER], memory[COMMANDED_ACCEL], sample[LIMIT_MPS]
-    clock[SEGMENT] = look_along_route(state, route, counts[ROUTE], clock[SEGMENT], pose[0], pose[1], pose[2])
+    clock[SEGMENT] = look_along_route(state, route, clock[SEGMENT], pose[0], pose[1], pose[2])
     heading = ego[YAW] - sample[LYAW] - sample[LCURVATURE] * (seen[EGO_S] - index * LINE_STEP_M)
     truth[0] = seen[EGO_D]
     truth[1] = heading - 2.0 * math.pi * math.floor((heading + math.pi) / (2.0 * math.pi))
@@ -233,73 +217,33 @@ def look(
 
 
 @lean_kernel
-def picture_arrives(setup: NDArray[np.float64], ticks: int) -> bool:
-    """Whether the camera delivers at a tick: not while it is frozen, and not what is dropped on the way."""
-    if ticks == 0:
-        return True
-    time_s = ticks * PHYSICS_STEP_S
-    every = setup[FAULT_FREEZE_EVERY_S]
-    if every > 0.0 and time_s >= every and time_s - every * math.floor(time_s / every) < setup[FAULT_FREEZE_S]:
-        return False
-    return setup[FAULT_DROP_SHARE] <= 0.0 or hash_unit(int(setup[SEED]), ticks, 77) >= setup[FAULT_DROP_SHARE]
-
-
-@lean_kernel
-def noise_seed(setup: NDArray[np.float64], ticks: int) -> int:
-    """What the sensors' noise at a tick is drawn from."""
-    return (int(setup[SEED]) * 100_003 + ticks) & _NOISE_MASK
-
-
-@lean_kernel
-def take_picture(w: WorldArrays, n: int, image: NDArray[np.uint8], scratch: Scratch) -> None:
-    """Draw what the camera of world n sees now, at the size of `image` [H, W, 3] and scratch."""
-    ego, counts, ticks = w.ego[n], w.counts[n], w.clock[n, TICKS]
-    draw_camera(
-        image, scratch, w.ribbons[n, : counts[RIBBONS]], w.edges[n], w.signals[n, : counts[SIGNALS]],
-        w.agents[n, : counts[AGENTS]], w.look[n], ego[X], ego[Y], ego[YAW], ticks * PHYSICS_STEP_S,
-        noise_seed(w.setup[n], ticks),
+def ground_of(w: WorldArrays, n: int) -> Ground:
+    """The still parts of world n, cut to what it uses."""
+    counts = w.counts[n]
+    return Ground(
+        w.paths[n], w.paces[n], w.first[n, : counts[PATHS] + 1], w.overlaps[n], w.conflicts[n, : counts[CONFLICTS]],
+        w.signals[n, : counts[SIGNALS]], w.scripts[n], w.tracks[n],
     )  # fmt: skip
 
 
 @lean_kernel
-def use_camera(w: WorldArrays, n: int, scratch: Scratch) -> None:
-    """Bring the camera of world n up to date, as late and as gappy as its faults make it."""
-    setup, ticks = w.setup[n], w.clock[n, TICKS]
-    late = int(setup[FAULT_DELAY_STEPS])
-    arrives = picture_arrives(setup, ticks)
-    if late > 0:
-        frame = ticks // 2
-        take_picture(w, n, w.late[n, frame % (late + 1)], scratch)
-        if arrives:
-            seen, shown = w.late[n, max(frame - late, 0) % (late + 1)].reshape(-1), w.camera[n].reshape(-1)
-            for i in range(len(seen)):
-                shown[i] = seen[i]
-    elif arrives:
-        take_picture(w, n, w.camera[n], scratch)
-
-
-@lean_kernel
-def run(
-    w: WorldArrays, actions: NDArray[np.float32], scratch: Scratch, begin_n: int, end_n: int, what: int
-) -> None:
+def run(w: WorldArrays, actions: NDArray[np.float32], scratch: Scratch, begin_n: int, end_n: int, what: int) -> None:
     """Do `what` (bits above) with worlds begin_n..end_n - 1; actions [N, 2] in [-1, 1]."""
     for n in range(begin_n, end_n):
-        clock, memory, ego, seen = w.clock[n], w.memory[n], w.ego[n], w.seen[n]
-        counts, setup, agents, paths, first = w.counts[n], w.setup[n], w.agents[n], w.paths[n], w.first[n]
+        clock, memory, ego, seen, setup = w.clock[n], w.memory[n], w.ego[n], w.seen[n], w.setup[n]
+        agents, people = w.agents[n, : w.counts[n, AGENTS]], w.counts[n, PEOPLE] > 0
+        ground = ground_of(w, n)
         if what & BEGIN:
-            pace_curves(w.paces[n], paths, first, counts[PATHS])
-            begin(clock, memory, ego, seen, counts, setup, agents, paths, first, w.tracks[n])
+            begin(clock, memory, ego, seen, setup, agents, ground)
+            w.scan[n, :] = SCAN_MAX_M
         for part in (TICK, TICK_AGAIN):
             if what & part:
-                tick(
-                    clock, memory, ego, seen, counts, setup, w.vehicle[n], agents, paths, w.paces[n], first,
-                    w.overlaps[n], w.conflicts[n], w.signals[n], w.scripts[n], w.tracks[n],
-                )  # fmt: skip
+                tick(clock, memory, ego, seen, setup, w.vehicle[n], agents, people, ground)
             if part == TICK and what & COMMAND:
                 set_command(memory, actions[n, 0], actions[n, 1])
         if what & LOOK:
             look(
-                clock, memory, ego, seen, counts, setup, agents, paths, first, w.overlaps[n], w.route[n], w.state[n],
+                clock, memory, ego, seen, setup, agents, ground, w.route[n, : w.counts[n, ROUTE]], w.state[n],
                 w.pose[n], w.truth[n],
             )  # fmt: skip
             w.events[n] = clock[PENDING]
@@ -308,11 +252,6 @@ def run(
             clock[PENDING] = 0
             clock[OVER] = w.terminated[n] or w.truncated[n]
         if what & SCAN:
-            noise = RANGE_NOISE_M if setup[NOISE_ON] > 0.0 else 0.0
-            cast_scan(
-                w.scan[n], agents[: counts[AGENTS]], ego[X], ego[Y], ego[YAW], noise, noise_seed(setup, clock[TICKS])
-            )
-        elif what & BEGIN:
-            w.scan[n, :] = SCAN_MAX_M
+            use_lidar(w, n)
         if what & CAMERA:
             use_camera(w, n, scratch)

@@ -23,7 +23,7 @@ class World:
     from a frame reaches the wheels one physics step later; the ROS stack has the same delay.
     """
 
-    def __init__(self, config: WorldConfig = WorldConfig()) -> None:
+    def __init__(self, config: WorldConfig | None = None) -> None:
         self._attach(Worlds(1, config), 0)
 
     @classmethod
@@ -137,7 +137,15 @@ class World:
         row = worlds.truth[n].tolist()
         memory = worlds.arrays.memory[n]
         truth = Truth(
-            *row[:9],
+            lateral_error_m=row[0],
+            heading_error_rad=row[1],
+            curvature_1pm=row[2],
+            lane_width_m=row[3],
+            gap_ahead_m=row[4],
+            closing_speed_mps=row[5],
+            progress_m=row[6],
+            route_length_m=row[7],
+            reward=row[8],
             collided=row[9] > 0.0,
             off_road=row[10] > 0.0,
             scenario=scenario.family,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wm_sim import stepping
+from wm_sim import sensing, stepping
 from wm_sim.arrays import TRUTH_NAMES, WorldArrays, empty_arrays, load_scenario
 from wm_sim.errors import SimError
 from wm_sim.frame import WorldConfig
@@ -28,7 +28,8 @@ class Worlds:
     the last look of each world gave, and are overwritten by the next.
     """
 
-    def __init__(self, count: int, config: WorldConfig = WorldConfig(), threads: int = 1) -> None:
+    def __init__(self, count: int, config: WorldConfig | None = None, threads: int = 1) -> None:
+        config = config or WorldConfig()
         if count < 1 or threads < 1:
             raise SimError(f"{count} worlds in {threads} threads: expected one or more of each.")
         height, width = config.camera_size
@@ -67,7 +68,7 @@ class Worlds:
         if wanted.shape != (len(self), 2):
             raise SimError(f"actions of shape {wanted.shape}: expected ({len(self)}, 2).")
         if self._missing:
-            raise SimError(f"{self._missing} of {len(self)} worlds have no episode yet: load a scenario into each first.")
+            raise SimError(f"{self._missing} of {len(self)} worlds have no episode yet: load a scenario into each.")
         what = stepping.STEP | self._look
         if self._pool is None:
             stepping.run(self.arrays, wanted, self._scratches[0], 0, len(self), what)
@@ -82,7 +83,7 @@ class Worlds:
     def picture(self, n: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """What the camera of world n sees now, at any size (height, width)."""
         image = np.empty((*size, 3), dtype=np.uint8)
-        stepping.take_picture(self.arrays, n, image, camera_scratch(*size))
+        sensing.take_picture(self.arrays, n, image, camera_scratch(*size))
         return image
 
     def tick(self, n: int) -> None:

@@ -17,9 +17,7 @@ def idm(
 ) -> float:  # fmt: skip
     """Acceleration (m/s²) of the Intelligent Driver Model (Treiber et al. 2000); gap bumper to bumper, inf if none."""
     share = speed / max(desired, 0.1)
-    free = accel * (1.0 - share * share * share * share)
-    if free < -EASE_OFF * brake:
-        free = -EASE_OFF * brake
+    free = max(accel * (1.0 - share * share * share * share), -EASE_OFF * brake)
     wish = standstill + max(0.0, speed * headway + speed * closing / (2.0 * math.sqrt(accel * brake)))
     near = wish / max(gap, 0.1)
     return min(max(free - accel * near * near, -BRAKE_MAX_MPS2), accel)

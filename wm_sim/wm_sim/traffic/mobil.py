@@ -62,7 +62,7 @@ def behind(agents: NDArray[np.float64], who: int, gap: float, speed: float, ego:
 
 @lean_kernel
 def consider_change(
-    agents: NDArray[np.float64], count: int, k: int, desired: float,
+    agents: NDArray[np.float64], k: int, desired: float,
     overlaps: NDArray[np.float64], ego: NDArray[np.float64], time_s: float,
 ) -> None:  # fmt: skip
     """Set a new SHIFT_TO where a lane beside is safe and better, for k and, by its politeness, for who is behind."""
@@ -76,10 +76,10 @@ def consider_change(
     lane = np.rint(held / agent[LANE_M])
     speed, width = agent[V], agent[WIDTH]
     right, left = agent[COVER_RIGHT] - SIDE_M, agent[COVER_LEFT] + SIDE_M
-    gap, lead = nearest_on_path(agents, count, k, right, left, 1.0, overlaps, ego)
+    gap, lead = nearest_on_path(agents, k, right, left, 1.0, overlaps, ego)
     now = idm(speed, desired, gap, speed - speed_of(agents, lead, ego), agent[HEADWAY_S], agent[STANDSTILL_M],
               agent[ACCEL_MPS2], agent[BRAKE_MPS2])  # fmt: skip
-    back, follower = nearest_on_path(agents, count, k, right, left, -1.0, overlaps, ego)
+    back, follower = nearest_on_path(agents, k, right, left, -1.0, overlaps, ego)
     relief = 0.0
     if follower != NOBODY:
         relief = behind(agents, follower, back + gap + agent[LENGTH], speed_of(agents, lead, ego), ego)
@@ -91,8 +91,8 @@ def consider_change(
             continue
         centre = to * agent[LANE_M]
         right, left = centre - 0.5 * width - SIDE_M, centre + 0.5 * width + SIDE_M
-        front_gap, front = nearest_on_path(agents, count, k, right, left, 1.0, overlaps, ego)
-        rear_gap, rear = nearest_on_path(agents, count, k, right, left, -1.0, overlaps, ego)
+        front_gap, front = nearest_on_path(agents, k, right, left, 1.0, overlaps, ego)
+        rear_gap, rear = nearest_on_path(agents, k, right, left, -1.0, overlaps, ego)
         front_speed, rear_speed = speed_of(agents, front, ego), speed_of(agents, rear, ego)
         if front_gap < ROOM_M + ROOM_S * speed or rear_gap < ROOM_M + ROOM_S * rear_speed:
             continue

@@ -59,6 +59,7 @@ from wm_sim.scene import (
     S,
     V,
 )
+from wm_sim.traffic.ground import Ground
 from wm_sim.traffic.idm import BRAKE_MAX_MPS2, idm
 from wm_sim.traffic.mobil import consider_change
 from wm_sim.traffic.neighbours import (
@@ -80,6 +81,7 @@ CURVE_BRAKE_MPS2, CURVE_AHEAD_S, CURVE_1PS = 1.5, 0.5, 1.5  # braking before it,
 CURVE_HARDEST_MPS2 = 4.0
 STATION_MIN_MPS = 2.0
 WALK_MPS2 = 2.0  # how fast who crosses gains speed
+FREE_MPS = 4.0  # a recorded driver's wish beyond the recorded speed, which its recording then limits
 TURN_MAX = 0.35  # rad that a car turns at most to change lanes
 
 
@@ -107,17 +109,14 @@ def place(agent: NDArray[np.float64], paths: NDArray[np.float64], begin: int, en
 
 
 @lean_kernel
-def place_all(
-    agents: NDArray[np.float64], count: int,
-    paths: NDArray[np.float64], first: NDArray[np.int64], tracks: NDArray[np.float64],
-) -> None:  # fmt: skip
+def place_all(agents: NDArray[np.float64], ground: Ground) -> None:
     """Place every agent as it is at time 0."""
-    for k in range(count):
+    for k in range(len(agents)):
         if agents[k, KIND] == LOGGED:
-            replay(agents[k], tracks, 0.0)
+            replay(agents[k], ground.tracks, 0.0)
         elif agents[k, PATH] >= 0.0:
             path = int(agents[k, PATH])
-            place(agents[k], paths, first[path], first[path + 1], 0.0)
+            place(agents[k], ground.paths, ground.first[path], ground.first[path + 1], 0.0)
         else:  # stands where it was put
             agents[k, CCOS], agents[k, CSIN] = math.cos(agents[k, CYAW]), math.sin(agents[k, CYAW])
 
@@ -137,9 +136,9 @@ def script_speed(agent: NDArray[np.float64], script: NDArray[np.float64], durati
 
 
 @lean_kernel
-def pace_curves(paces: NDArray[np.float64], paths: NDArray[np.float64], first: NDArray[np.int64], count: int) -> None:
-    """Fill `paces` [M] with the speed (m/s) that each sample of `count` paths allows, curves ahead included."""
-    for p in range(count):
+def pace_curves(paces: NDArray[np.float64], paths: NDArray[np.float64], first: NDArray[np.int64]) -> None:
+    """Fill `paces` [M] with the speed (m/s) that each sample of the paths allows, curves ahead included."""
+    for p in range(len(first) - 1):
         squared = math.inf
         for i in range(first[p + 1] - 1, first[p] - 1, -1):
             squared = min(squared + 2.0 * CURVE_BRAKE_MPS2 * LINE_STEP_M,
@@ -149,14 +148,13 @@ def pace_curves(paces: NDArray[np.float64], paths: NDArray[np.float64], first: N
 
 @lean_kernel
 def drive(
-    agents: NDArray[np.float64], count: int, k: int, wish: float, spread: bool,
-    paths: NDArray[np.float64], paces: NDArray[np.float64], first: NDArray[np.int64],
-    overlaps: NDArray[np.float64], conflicts: NDArray[np.float64], conflict_count: int, signals: NDArray[np.float64], signal_count: int,
-    people: bool, ego: NDArray[np.float64], time_s: float,
+    agents: NDArray[np.float64], k: int, wish: float, spread: bool, people: bool, ground: Ground,
+    ego: NDArray[np.float64], time_s: float,
 ) -> float:  # fmt: skip
     """Acceleration of a driver with the desired speed `wish` (m/s) who sees lanes, lights, rights of way and people.
 
-    spread: it knows others by their place on the ground only, as who follows a recorded track does.
+    spread: it knows others by their place on the ground only, and rights and lights not at all, as who follows a
+    recorded track does.
     """
     agent = agents[k]
     path = int(agent[PATH])
@@ -164,75 +162,68 @@ def drive(
     gap, other = math.inf, 0.0
     if not spread:
         gap, who = nearest_on_path(
-            agents, count, k, agent[COVER_RIGHT] - SIDE_M, agent[COVER_LEFT] + SIDE_M, 1.0, overlaps, ego
+            agents, k, agent[COVER_RIGHT] - SIDE_M, agent[COVER_LEFT] + SIDE_M, 1.0, ground.overlaps, ego
         )
         if gap < math.inf:
             other = ego[EGO_V] if who == THE_EGO else agents[who, V]
         if agent[LANE_M] > 0.0:
-            consider_change(agents, count, k, wish, overlaps, ego, time_s)
+            consider_change(agents, k, wish, ground.overlaps, ego, time_s)
     feels = agent[REACTS_TO_EGO] > 0.0
-    lost = feels and (spread or math.isnan(carried(overlaps, 0, path, ego[EGO_S] + EGO_CENTRE_X_M)))
+    lost = feels and (spread or math.isnan(carried(ground.overlaps, 0, path, ego[EGO_S] + EGO_CENTRE_X_M)))
     if spread or people or lost:
-        free, along = nearest_in_the_way(agents, count, k, spread, spread or people, lost, paths, first, ego)
+        free, along = nearest_in_the_way(agents, k, spread, spread or people, lost, ground, ego)
         if free < gap:
             gap, other = free, along
     wanted = idm(speed, wish, gap, speed - other, agent[HEADWAY_S], agent[STANDSTILL_M], agent[ACCEL_MPS2],
                  agent[BRAKE_MPS2])  # fmt: skip
     if not spread:
-        soon = first[path] + int((agent[S] + CURVE_AHEAD_S * speed) / LINE_STEP_M)
-        pace = paces[min(max(soon, first[path]), first[path + 1] - 1)]
+        begin, last = ground.first[path], ground.first[path + 1] - 1
+        soon = begin + int((agent[S] + CURVE_AHEAD_S * speed) / LINE_STEP_M)
+        pace = ground.paces[min(max(soon, begin), last)]
         wanted = min(wanted, max(CURVE_1PS * (pace - speed), -CURVE_HARDEST_MPS2))
-    if conflict_count + signal_count > 0:
-        wanted = min(
-            wanted,
-            hold_back(agents, count, k, conflicts, conflict_count, signals, signal_count, ego, time_s),
-        )
+        if len(ground.conflicts) + len(ground.signals) > 0:
+            wanted = min(wanted, hold_back(agents, k, ground, ego, time_s))
     return wanted
 
 
 @lean_kernel
 def step_traffic(
-    agents: NDArray[np.float64], count: int, people: bool,
-    paths: NDArray[np.float64], paces: NDArray[np.float64], first: NDArray[np.int64],
-    overlaps: NDArray[np.float64], conflicts: NDArray[np.float64], conflict_count: int, signals: NDArray[np.float64], signal_count: int,
-    scripts: NDArray[np.float64], tracks: NDArray[np.float64], ego: NDArray[np.float64], time_s: float, decide: bool,
-) -> None:  # fmt: skip
-    """Move every agent on by a physics step from time_s, in place; drivers decide anew where `decide` is set.
+    agents: NDArray[np.float64], people: bool, ground: Ground, ego: NDArray[np.float64], time_s: float, decide: bool
+) -> None:
+    """Move every agent [K, AGENT_SIZE] on by a physics step from time_s, in place; where `decide`, drivers think anew.
 
     ego [SEEN_EGO_SIZE] as it is after the step. people: some agents are no cars, or stand beside every path.
     """
     dt = PHYSICS_STEP_S
-    for k in range(count):
+    for k in range(len(agents)):
         agent = agents[k]
         kind = int(agent[KIND])
         if kind == STANDING:
             continue
         if kind == LOGGED:
-            replay(agent, tracks, dt)
+            replay(agent, ground.tracks, dt)
             continue
-        if kind == REACTIVE:
-            if decide:
-                pace = recorded_pace(agent, tracks, STEP_S, ego)
-                if agent[ACTIVE] > 0.0:
-                    follow = min(max(FOLLOW_1PS * (pace - agent[V]), -BRAKE_MAX_MPS2), FOLLOW_MPS2)
-                    agent[A] = min(follow, drive(agents, count, k, pace + 4.0, True, paths, paces, first, overlaps, conflicts,
-                                                 0, signals, 0, people, ego, time_s))  # fmt: skip
+        if kind == REACTIVE and decide:
+            pace = recorded_pace(agent, ground.tracks, STEP_S, ego)
+            if agent[ACTIVE] > 0.0:
+                follow = min(max(FOLLOW_1PS * (pace - agent[V]), -BRAKE_MAX_MPS2), FOLLOW_MPS2)
+                agent[A] = min(follow, drive(agents, k, pace + FREE_MPS, True, people, ground, ego, time_s))
         if agent[ACTIVE] == 0.0:
             continue
         path = int(agent[PATH])
-        begin, end = first[path], first[path + 1]
+        begin, end = ground.first[path], ground.first[path + 1]
         length = (end - begin - 1) * LINE_STEP_M
         speed, gained = agent[V], agent[A]
         scripted = kind == SCRIPTED or (kind == BRAKING and agent[TRIGGERED] > 0.0)
         if scripted:
-            gained = script_speed(agent, scripts[k], dt)
+            gained = script_speed(agent, ground.scripts[k], dt)
         elif kind == STATION and agent[TRIGGERED] == 0.0:
             if time_s + dt < agent[TRIGGER_S]:
-                at = carried(overlaps, 0, path, ego[EGO_S])
+                at = carried(ground.overlaps, 0, path, ego[EGO_S])
                 agent[S] = (ego[EGO_S] if math.isnan(at) else at) + EGO_FRONT_X_M
                 agent[S] = min(agent[S] + agent[TRIGGER_VALUE] + 0.5 * agent[LENGTH], length - END_M)
                 agent[V], agent[A] = ego[EGO_V], ego[EGO_A]
-                place(agent, paths, begin, end, 0.0)
+                place(agent, ground.paths, begin, end, 0.0)
                 continue
             agent[TRIGGERED] = 1.0
             agent[DESIRED] = max(agent[DESIRED] + ego[EGO_V], STATION_MIN_MPS)
@@ -246,14 +237,13 @@ def step_traffic(
                 wish = agent[DESIRED] if agent[S] < length - 0.05 else 0.0
                 most = max(agent[ACCEL_MPS2], WALK_MPS2) * dt
                 gained = min(max(wish - speed, -speed), most) / dt
-        if decide and not scripted and (kind == IDM or kind == STATION or kind == BRAKING):  # noqa: PLR1714
+        if decide and not scripted and kind in (IDM, STATION, BRAKING):
             if kind == BRAKING and time_s >= agent[TRIGGER_S]:
-                at = carried(overlaps, 0, path, ego[EGO_S])
+                at = carried(ground.overlaps, 0, path, ego[EGO_S])
                 behind = agent[S] - 0.5 * agent[LENGTH] - at - EGO_FRONT_X_M
                 if 0.0 <= behind <= agent[TRIGGER_VALUE] * max(ego[EGO_V], 0.1):
                     agent[TRIGGERED] = 1.0
-            gained = drive(agents, count, k, agent[DESIRED], False, paths, paces, first, overlaps, conflicts, conflict_count,
-                           signals, signal_count, people, ego, time_s)  # fmt: skip
+            gained = drive(agents, k, agent[DESIRED], False, people, ground, ego, time_s)
         after = max(0.0, speed + gained * dt)
         agent[A] = (after - speed) / dt if after == 0.0 else gained
         agent[V] = after
@@ -270,4 +260,4 @@ def step_traffic(
             agent[S] = min(agent[S], length)
         elif agent[S] > length - END_M:
             agent[ACTIVE] = 0.0
-        place(agent, paths, begin, end, aside)
+        place(agent, ground.paths, begin, end, aside)

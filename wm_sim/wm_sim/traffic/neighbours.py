@@ -33,6 +33,7 @@ from wm_sim.scene import (
     S,
     V,
 )
+from wm_sim.traffic.ground import Ground
 
 SIDE_M = 0.3  # bodies that pass each other closer than this count as in the way
 SEEN_M = 80.0  # a driver looks no further ahead
@@ -56,13 +57,13 @@ def carried(overlaps: NDArray[np.float64], a: int, b: int, s: float) -> float:
 
 @lean_kernel
 def nearest_on_path(
-    agents: NDArray[np.float64], count: int, k: int, right: float, left: float, ahead: float,
+    agents: NDArray[np.float64], k: int, right: float, left: float, ahead: float,
     overlaps: NDArray[np.float64], ego: NDArray[np.float64],
 ) -> tuple[float, int]:  # fmt: skip
     """Gap (m, inf if none) and number of the nearest body between offsets right..left ahead (1) or behind (-1) of k."""
     gap, who = math.inf, NOBODY
     path, s, half = agents[k, PATH], agents[k, S], 0.5 * agents[k, LENGTH]
-    for j in range(count):
+    for j in range(len(agents)):
         distance = (agents[j, S] - s) * ahead
         if agents[j, PATH] != path:
             if agents[j, PATH] < 0.0:
@@ -81,7 +82,7 @@ def nearest_on_path(
         middle = ego[EGO_D]
         if middle - 0.5 * EGO_WIDTH_M <= left and middle + 0.5 * EGO_WIDTH_M >= right:
             distance = (carried(overlaps, 0, int(path), ego[EGO_S] + EGO_CENTRE_X_M) - s) * ahead
-            if 0.0 < distance:
+            if distance > 0.0:
                 free = distance - half - 0.5 * EGO_LENGTH_M
                 if free < gap:
                     gap, who = free, THE_EGO
@@ -113,8 +114,8 @@ def met_at(
 
 @lean_kernel
 def nearest_in_the_way(
-    agents: NDArray[np.float64], count: int, k: int, everybody: bool, with_agents: bool, with_ego: bool,
-    paths: NDArray[np.float64], first: NDArray[np.int64], ego: NDArray[np.float64],
+    agents: NDArray[np.float64], k: int, everybody: bool, with_agents: bool, with_ego: bool, ground: Ground,
+    ego: NDArray[np.float64],
 ) -> tuple[float, float]:  # fmt: skip
     """Gap (m, inf if none) and speed along k's way of the nearest body found by its place on the ground, not its path.
 
@@ -122,18 +123,18 @@ def nearest_in_the_way(
     """
     agent = agents[k]
     path = int(agent[PATH])
-    begin, end = first[path], first[path + 1] - 1
+    begin, end = ground.first[path], ground.first[path + 1] - 1
     reach = SEEN_M if everybody else NEAR_M
     gap, along = math.inf, 0.0
     if with_ego:
-        gap, along = met_at(agent, paths, begin, end, reach, ego[EGO_X], ego[EGO_Y], ego[EGO_COS], ego[EGO_SIN],
+        gap, along = met_at(agent, ground.paths, begin, end, reach, ego[EGO_X], ego[EGO_Y], ego[EGO_COS], ego[EGO_SIN],
                             EGO_LENGTH_M, EGO_WIDTH_M, ego[EGO_V])  # fmt: skip
     if not with_agents:
         return gap, along
-    for j in range(count):
+    for j in range(len(agents)):
         if j == k or agents[j, ACTIVE] == 0.0 or not (everybody or agents[j, BODY] != CAR or agents[j, PATH] < 0.0):
             continue
-        free, speed = met_at(agent, paths, begin, end, reach, agents[j, CX], agents[j, CY], agents[j, CCOS],
+        free, speed = met_at(agent, ground.paths, begin, end, reach, agents[j, CX], agents[j, CY], agents[j, CCOS],
                              agents[j, CSIN], agents[j, LENGTH], agents[j, WIDTH], agents[j, V])  # fmt: skip
         if free < gap:
             gap, along = free, speed
