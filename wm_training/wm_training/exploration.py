@@ -210,9 +210,7 @@ class Explorer:
         """
         away = self.config.away
         self._turn_left_s -= STEP_S
-        truth = frame.truth
-        soon_m = truth.lateral_error_m + away.turn_back_s * frame.speed_mps * math.sin(truth.heading_error_rad)
-        straying = abs(soon_m) > away.turn_back * 0.5 * truth.lane_width_m
+        straying = abs(_lateral_soon_m(frame, away.turn_back_s)) > away.turn_back * 0.5 * frame.truth.lane_width_m
         if self._is_away and straying and self.mood is not Mood.CARELESS:
             self._turn_left_s = 0.0
         if self._turn_left_s <= 0.0:
@@ -310,6 +308,13 @@ def _pedal_towards(target_mps: float, speed_mps: float) -> float:
     """Acceleration action that brings the speed to the target within about a second."""
     wish = target_mps - speed_mps
     return wish / (ACCEL_MAX_MPS2 if wish > 0 else BRAKE_MAX_MPS2)
+
+
+def _lateral_soon_m(frame: Frame, after_s: float) -> float:
+    """Lateral error (m) some time ahead if the car keeps its yaw rate and the lane its curvature."""
+    truth, way_m = frame.truth, frame.speed_mps * after_s
+    bend_1pm = frame.yaw_rate_radps / max(frame.speed_mps, 1.0) - truth.curvature_1pm
+    return truth.lateral_error_m + way_m * math.sin(truth.heading_error_rad) + 0.5 * bend_1pm * way_m * way_m
 
 
 def _needed_braking(frame: Frame) -> float:
