@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.geometry import locate_between, turned_boxes_overlap
-from wm_sim.kernel import lean_kernel
+from wm_sim.kernel import inner_kernel
 from wm_sim.lamps import lit_lamp
 from wm_sim.observation import EGO_FRONT_X_M, EGO_LENGTH_M, EGO_WIDTH_M
 from wm_sim.scene import (
@@ -48,7 +48,7 @@ SIDES = ("front", "rear", "left", "right")
 _EGO_REACH_M = 0.5 * (EGO_LENGTH_M + EGO_WIDTH_M)
 
 
-@lean_kernel
+@inner_kernel
 def touched(agents: NDArray[np.float64], ego: NDArray[np.float64]) -> int:
     """The first agent whose box touches the ego's, -1 if none. ego [SEEN_EGO_SIZE]."""
     cos, sin = ego[EGO_COS], ego[EGO_SIN]
@@ -68,7 +68,7 @@ def touched(agents: NDArray[np.float64], ego: NDArray[np.float64]) -> int:
     return -1
 
 
-@lean_kernel
+@inner_kernel
 def impact_of(agent: NDArray[np.float64], ego: NDArray[np.float64]) -> tuple[float, int]:
     """Relative speed (m/s) of ego and the agent that it touches, and the ego's side that is hit."""
     cos, sin = ego[EGO_COS], ego[EGO_SIN]
@@ -87,7 +87,7 @@ def impact_of(agent: NDArray[np.float64], ego: NDArray[np.float64]) -> tuple[flo
     return math.sqrt(vx * vx + vy * vy), side
 
 
-@lean_kernel
+@inner_kernel
 def gap_ahead(agents: NDArray[np.float64], ground: Ground, ego: NDArray[np.float64], index: int) -> tuple[float, float]:
     """Free metres ahead along the route on the width that the ego covers, and closing speed; GAP_MAX_M and 0 if free.
 
@@ -129,7 +129,7 @@ def gap_ahead(agents: NDArray[np.float64], ground: Ground, ego: NDArray[np.float
     return gap, closing
 
 
-@lean_kernel
+@inner_kernel
 def crossed_red(signals: NDArray[np.float64], before_s: float, after_s: float, time_s: float) -> bool:
     """Whether the ego's front bumper went over one of the route's stop lines while its light was red."""
     for g in range(len(signals)):

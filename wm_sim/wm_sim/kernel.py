@@ -66,6 +66,11 @@ def lean_kernel(function: Function) -> Function:
     return _compile(function, _nrt=False)
 
 
+def inner_kernel(function: Function) -> Function:
+    """A lean kernel whose text is put into its callers: for what is called a million times with many arrays."""
+    return _compile(function, _nrt=False, forceinline=True)
+
+
 _MIX = (
     np.uint64(0x9E3779B97F4A7C15),
     np.uint64(0xC2B2AE3D27D4EB4F),

@@ -49,7 +49,7 @@ from wm_sim.judge import (
     impact_of,
     touched,
 )
-from wm_sim.kernel import lean_kernel
+from wm_sim.kernel import inner_kernel, lean_kernel
 from wm_sim.observation import EGO_CENTRE_X_M, PHYSICS_STEP_S, SCAN_MAX_M
 from wm_sim.observe import look_along_route, receive_pose
 from wm_sim.reward import CRASH_REWARD, step_reward
@@ -95,7 +95,7 @@ def set_command(memory: NDArray[np.float64], steer32: np.float32, accel32: np.fl
     memory[COMMANDED_ACCEL] = np.float32(np.float32(np.float32(accel) * accel_scale) / accel_scale)
 
 
-@lean_kernel
+@inner_kernel
 def see_ego(seen: NDArray[np.float64], clock: NDArray[np.int64], ego: NDArray[np.float64], ground: Ground) -> None:
     """Find the ego on its route, path 0."""
     cos, sin = math.cos(ego[YAW]), math.sin(ego[YAW])
@@ -107,7 +107,7 @@ def see_ego(seen: NDArray[np.float64], clock: NDArray[np.int64], ego: NDArray[np
     seen[EGO_COS], seen[EGO_SIN] = cos, sin
 
 
-@lean_kernel
+@inner_kernel
 def judge(
     clock: NDArray[np.int64], memory: NDArray[np.float64], seen: NDArray[np.float64], agents: NDArray[np.float64],
     sample: NDArray[np.float64], setup: NDArray[np.float64],
@@ -132,7 +132,7 @@ def judge(
     clock[PENDING] |= event
 
 
-@lean_kernel
+@inner_kernel
 def tick(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
     setup: NDArray[np.float64], vehicle: NDArray[np.float64], agents: NDArray[np.float64], people: bool, ground: Ground,
@@ -168,7 +168,7 @@ def begin(
     memory[LAST_STEER] = ego[STEER]
 
 
-@lean_kernel
+@inner_kernel
 def reward_since(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
     sample: NDArray[np.float64], gap: float, closing: float,
@@ -186,7 +186,7 @@ def reward_since(
     )  # fmt: skip
 
 
-@lean_kernel
+@inner_kernel
 def look(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
     setup: NDArray[np.float64], agents: NDArray[np.float64], ground: Ground, route: NDArray[np.float64],
@@ -216,7 +216,7 @@ def look(
     memory[LAST_ACCELERATION], memory[LAST_STEER] = ego[EGO_ACCELERATION], ego[STEER]
 
 
-@lean_kernel
+@inner_kernel
 def ground_of(w: WorldArrays, n: int) -> Ground:
     """The still parts of world n, cut to what it uses."""
     counts = w.counts[n]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import lean_kernel
+from wm_sim.kernel import inner_kernel
 from wm_sim.scene import (
     ACCEL_MPS2,
     BRAKE_MPS2,
@@ -39,7 +39,7 @@ SIDE_MPS = 1.1  # of a change where the agent has no rate of its own
 EGO_DRIVES = np.array([1.2, 2.0, 1.8, 2.5])  # headway, standstill, acceleration, braking: what others take it for
 
 
-@lean_kernel
+@inner_kernel
 def speed_of(agents: NDArray[np.float64], who: int, ego: NDArray[np.float64]) -> float:
     """Speed of an agent or the ego; 0 for nobody."""
     if who == NOBODY:
@@ -47,7 +47,7 @@ def speed_of(agents: NDArray[np.float64], who: int, ego: NDArray[np.float64]) ->
     return agents[who, V] if who >= 0 else ego[EGO_V]
 
 
-@lean_kernel
+@inner_kernel
 def behind(agents: NDArray[np.float64], who: int, gap: float, speed: float, ego: NDArray[np.float64]) -> float:
     """Acceleration of the driver `who` with a body at `speed` a gap ahead of it; 0 for nobody."""
     if who == NOBODY:
@@ -60,7 +60,7 @@ def behind(agents: NDArray[np.float64], who: int, gap: float, speed: float, ego:
                agent[ACCEL_MPS2], agent[BRAKE_MPS2])  # fmt: skip
 
 
-@lean_kernel
+@inner_kernel
 def consider_change(
     agents: NDArray[np.float64], k: int, desired: float,
     overlaps: NDArray[np.float64], ego: NDArray[np.float64], time_s: float,

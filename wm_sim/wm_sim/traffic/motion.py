@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import lean_kernel
+from wm_sim.kernel import inner_kernel
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_FRONT_X_M, PHYSICS_STEP_S, STEP_S
 from wm_sim.scene import (
     ACCEL_MPS2,
@@ -85,7 +85,7 @@ FREE_MPS = 4.0  # a recorded driver's wish beyond the recorded speed, which its 
 TURN_MAX = 0.35  # rad that a car turns at most to change lanes
 
 
-@lean_kernel
+@inner_kernel
 def place(agent: NDArray[np.float64], paths: NDArray[np.float64], begin: int, end: int, aside_mps: float) -> None:
     """Fill in where an agent is and how it is turned, from its S and D along rows begin..end-1 of `paths`."""
     i = min(max(begin + int(np.rint(agent[S] / LINE_STEP_M)), begin), end - 1)
@@ -108,7 +108,7 @@ def place(agent: NDArray[np.float64], paths: NDArray[np.float64], begin: int, en
     agent[COVER_RIGHT], agent[COVER_LEFT] = min(agent[D], to) - half, max(agent[D], to) + half
 
 
-@lean_kernel
+@inner_kernel
 def place_all(agents: NDArray[np.float64], ground: Ground) -> None:
     """Place every agent as it is at time 0."""
     for k in range(len(agents)):
@@ -121,7 +121,7 @@ def place_all(agents: NDArray[np.float64], ground: Ground) -> None:
             agents[k, CCOS], agents[k, CSIN] = math.cos(agents[k, CYAW]), math.sin(agents[k, CYAW])
 
 
-@lean_kernel
+@inner_kernel
 def script_speed(agent: NDArray[np.float64], script: NDArray[np.float64], duration: float) -> float:
     """Acceleration by a script [R, 3] for the next `duration` s."""
     phase = min(int(agent[PHASE]), len(script) - 1)
@@ -135,7 +135,7 @@ def script_speed(agent: NDArray[np.float64], script: NDArray[np.float64], durati
     return min(max(change, -most), most) / duration
 
 
-@lean_kernel
+@inner_kernel
 def pace_curves(paces: NDArray[np.float64], paths: NDArray[np.float64], first: NDArray[np.int64]) -> None:
     """Fill `paces` [M] with the speed (m/s) that each sample of the paths allows, curves ahead included."""
     for p in range(len(first) - 1):
@@ -146,7 +146,7 @@ def pace_curves(paces: NDArray[np.float64], paths: NDArray[np.float64], first: N
             paces[i] = math.sqrt(squared)
 
 
-@lean_kernel
+@inner_kernel
 def drive(
     agents: NDArray[np.float64], k: int, wish: float, spread: bool, people: bool, ground: Ground,
     ego: NDArray[np.float64], time_s: float,
@@ -186,7 +186,7 @@ def drive(
     return wanted
 
 
-@lean_kernel
+@inner_kernel
 def step_traffic(
     agents: NDArray[np.float64], people: bool, ground: Ground, ego: NDArray[np.float64], time_s: float, decide: bool
 ) -> None:
@@ -203,11 +203,9 @@ def step_traffic(
         if kind == LOGGED:
             replay(agent, ground.tracks, dt)
             continue
+        pace = 0.0
         if kind == REACTIVE and decide:
             pace = recorded_pace(agent, ground.tracks, STEP_S, ego)
-            if agent[ACTIVE] > 0.0:
-                follow = min(max(FOLLOW_1PS * (pace - agent[V]), -BRAKE_MAX_MPS2), FOLLOW_MPS2)
-                agent[A] = min(follow, drive(agents, k, pace + FREE_MPS, True, people, ground, ego, time_s))
         if agent[ACTIVE] == 0.0:
             continue
         path = int(agent[PATH])
@@ -237,13 +235,17 @@ def step_traffic(
                 wish = agent[DESIRED] if agent[S] < length - 0.05 else 0.0
                 most = max(agent[ACCEL_MPS2], WALK_MPS2) * dt
                 gained = min(max(wish - speed, -speed), most) / dt
-        if decide and not scripted and kind in (IDM, STATION, BRAKING):
+        if decide and not scripted and kind in (IDM, STATION, BRAKING, REACTIVE):
             if kind == BRAKING and time_s >= agent[TRIGGER_S]:
                 at = carried(ground.overlaps, 0, path, ego[EGO_S])
                 behind = agent[S] - 0.5 * agent[LENGTH] - at - EGO_FRONT_X_M
                 if 0.0 <= behind <= agent[TRIGGER_VALUE] * max(ego[EGO_V], 0.1):
                     agent[TRIGGERED] = 1.0
-            gained = drive(agents, k, agent[DESIRED], False, people, ground, ego, time_s)
+            recorded = kind == REACTIVE
+            wish = pace + FREE_MPS if recorded else agent[DESIRED]
+            gained = drive(agents, k, wish, recorded, people, ground, ego, time_s)
+            if recorded:
+                gained = min(gained, max(FOLLOW_1PS * (pace - speed), -BRAKE_MAX_MPS2), FOLLOW_MPS2)
         after = max(0.0, speed + gained * dt)
         agent[A] = (after - speed) / dt if after == 0.0 else gained
         agent[V] = after

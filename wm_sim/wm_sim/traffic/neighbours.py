@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.geometry import locate_between
-from wm_sim.kernel import lean_kernel
+from wm_sim.kernel import inner_kernel
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M, EGO_WIDTH_M
 from wm_sim.scene import (
     ACTIVE,
@@ -45,7 +45,7 @@ SEEN_EGO_SIZE = 8
 NOBODY, THE_EGO = -1, -2
 
 
-@lean_kernel
+@inner_kernel
 def carried(overlaps: NDArray[np.float64], a: int, b: int, s: float) -> float:
     """Arc length on path b of the point at s of path a; NaN where they are not on the same ground."""
     if a == b:
@@ -55,7 +55,7 @@ def carried(overlaps: NDArray[np.float64], a: int, b: int, s: float) -> float:
     return math.nan
 
 
-@lean_kernel
+@inner_kernel
 def nearest_on_path(
     agents: NDArray[np.float64], k: int, right: float, left: float, ahead: float,
     overlaps: NDArray[np.float64], ego: NDArray[np.float64],
@@ -89,7 +89,7 @@ def nearest_on_path(
     return gap, who
 
 
-@lean_kernel
+@inner_kernel
 def met_at(
     agent: NDArray[np.float64], paths: NDArray[np.float64], begin: int, end: int, reach: float,
     x: float, y: float, cos: float, sin: float, length: float, width: float, speed: float,
@@ -112,7 +112,7 @@ def met_at(
     return s - agent[S] - 0.5 * (agent[LENGTH] + length * abs(turn_cos) + width * turn_sin), speed * turn_cos
 
 
-@lean_kernel
+@inner_kernel
 def nearest_in_the_way(
     agents: NDArray[np.float64], k: int, everybody: bool, with_agents: bool, with_ego: bool, ground: Ground,
     ego: NDArray[np.float64],

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import lean_kernel
+from wm_sim.kernel import inner_kernel
 from wm_sim.lamps import lit_lamp
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_LENGTH_M
 from wm_sim.scene import (
@@ -50,7 +50,7 @@ NOSE_M = 1.0  # that reach into the way are passed: two who wait for each other 
 ON_PATH_M = 3.0  # an ego further beside its route than this is not coming along it
 
 
-@lean_kernel
+@inner_kernel
 def red_light_ahead(agent: NDArray[np.float64], signals: NDArray[np.float64], front: float, time_s: float) -> float:
     """Metres to the nearest stop line that keeps an agent, inf if none."""
     nearest = math.inf
@@ -67,7 +67,7 @@ def red_light_ahead(agent: NDArray[np.float64], signals: NDArray[np.float64], fr
     return nearest
 
 
-@lean_kernel
+@inner_kernel
 def comes(front: float, rear: float, speed: float, gaining: float, way_in: float, way_out: float, gap_s: float) -> bool:
     """Whether a body is between way_in and way_out or will be within gap_s."""
     if rear > way_out:
@@ -75,7 +75,7 @@ def comes(front: float, rear: float, speed: float, gaining: float, way_in: float
     return front >= way_in or way_in - front < gap_s * max(speed + max(gaining, 0.0), 0.1)
 
 
-@lean_kernel
+@inner_kernel
 def way_is_taken(agents: NDArray[np.float64], k: int, conflict: NDArray[np.float64], ego: NDArray[np.float64]) -> bool:
     """Whether somebody with the right of way leaves agent k too small a gap."""
     path, gap_s = conflict[HAS_WAY], agents[k, GAP_ACCEPT_S]
@@ -94,7 +94,7 @@ def way_is_taken(agents: NDArray[np.float64], k: int, conflict: NDArray[np.float
     return False
 
 
-@lean_kernel
+@inner_kernel
 def body_in_the_way(
     agents: NDArray[np.float64], k: int, conflict: NDArray[np.float64], ego: NDArray[np.float64]
 ) -> tuple[float, float]:
@@ -118,7 +118,7 @@ def body_in_the_way(
     return least, along
 
 
-@lean_kernel
+@inner_kernel
 def hold_back(agents: NDArray[np.float64], k: int, ground: Ground, ego: NDArray[np.float64], time_s: float) -> float:
     """Most acceleration that lights and rights of way leave agent k; inf where none asks anything of it."""
     agent = agents[k]
