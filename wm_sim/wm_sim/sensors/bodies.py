@@ -119,7 +119,8 @@ def add_detail(
 
 @lean_kernel
 def add_outline(
-    scratch: Scratch, frame: tuple[float, float, float, float], at: NDArray[np.float64], along: int, across: int, above: int
+    scratch: Scratch, frame: tuple[float, float, float, float], at: NDArray[np.float64],
+    along: int, across: int, above: int,
 ) -> tuple[int, int]:
     """Cover of the faces of a box that are seen (-1: not)."""
     first, last = scratch.touched.shape[0], 0
@@ -133,7 +134,7 @@ def add_outline(
 
 @lean_kernel
 def faces_seen(at: NDArray[np.float64], ox: float, oy: float) -> tuple[int, int, int]:
-    """Which faces of a box are seen from (ox, oy, CAMERA_Z_M) of its frame: rear or front, right or left, top; else -1."""
+    """Faces of a box seen from (ox, oy, CAMERA_Z_M) of its frame: rear or front, right or left, top; else -1."""
     along = REAR if ox < at[X0] else FRONT if ox > at[X1] else -1
     across = RIGHT if oy < at[Y0] else LEFT if oy > at[Y1] else -1
     return along, across, TOP if at[Z1] < CAMERA_Z_M else -1

@@ -45,18 +45,20 @@ from wm_sim.sensors.raster import (
     add_polygon,
     project,
 )
-from wm_sim.sensors.sweep import fill_flat, fill_rough, sweep_ground
+from wm_sim.sensors.sweep import fill_flat, fill_rough, sweep_ground, sweep_paint
 
 NEAREST_M = 0.1
-SIGHT_M = 150.0  # beyond, the ground is haze
+SIGHT_M = 120.0  # beyond, the ground is haze
 STRIPE_M, STRIPE_PERIOD_M = 0.5, 1.0  # of a zebra crossing
 STEP_M = 6.4  # between a ribbon's edges at 1 m and focal length 1 px: a bend of 20 m radius then strays a quarter pixel
+BEND_M = 40.0  # … and farther ahead roads are taken to bend less
 MARKING = 3  # class of all paint
 SMALL_PX = 200  # wider pictures are for people and get finer ground
 HALF_TAN = math.tan(CAMERA_HFOV_RAD / 2)
 KERB_RGB = (168.0, 166.0, 160.0)
 GRASS_CELLS, ASPHALT_CELLS = 1.0, 3.0  # squares of texture a metre
 ASPHALT_GRAIN = 0.3  # of that of grass
+WEAR = 1.6  # share of the paint that is gone where wear is 1 and a patch worst
 
 
 @lean_kernel
@@ -79,7 +81,7 @@ def rows_of_ground(
     rows: NDArray[np.float64], count: int, band: int, height: int, width: int, look: NDArray[np.float64],
     x: float, y: float, yaw: float, pitch: float,
 ) -> int:  # fmt: skip
-    """Light, haze and place of the ground under rows `band` on; the first of `count` rows that lies below the horizon."""
+    """Light, haze and place of the ground under rows `band` on; the first of `count` rows below the horizon."""
     focal = 0.5 * width / HALF_TAN
     cos, sin = math.cos(yaw), math.sin(yaw)
     cp, sp = math.cos(pitch), math.sin(pitch)
@@ -94,7 +96,8 @@ def rows_of_ground(
         reach = CAMERA_Z_M / down
         ahead = CAMERA_X_M + reach * (cp + up * sp)
         low, high = up - 0.5 / focal, up + 0.5 / focal
-        long = CAMERA_Z_M / max(sp - high * cp, 1e-3) * (cp + high * sp) - CAMERA_Z_M / (sp - low * cp) * (cp + low * sp)
+        upper = CAMERA_Z_M / max(sp - high * cp, 1e-3) * (cp + high * sp)
+        long = upper - CAMERA_Z_M / (sp - low * cp) * (cp + low * sp)
         haze = 1.0 - math.exp(-ahead / look[look_at.HAZE])
         at = rows[row]
         at[CLEAR] = (1.0 - haze) * gain
@@ -125,7 +128,7 @@ def lay_grass(
         at = rows[row]
         r, g, b = red * at[CLEAR] + at[VEIL_R], green * at[CLEAR] + at[VEIL_G], blue * at[CLEAR] + at[VEIL_B]
         if at[GRAIN] > 0.0:
-            fill_rough(colours, row, 0, width, r, g, b, at, GRASS_CELLS * at[CELLS], at[GRAIN], seed)
+            fill_rough(colours, row, 0, width, r, g, b, rows, GRASS_CELLS, at[GRAIN], seed)
         else:
             fill_flat(colours, row, 0, width, r, g, b)
 
@@ -133,51 +136,60 @@ def lay_grass(
 @lean_kernel
 def put(points: NDArray[np.float64], n: int, view: NDArray[np.float64], dx: float, dy: float) -> None:
     """Ground point (dx, dy) from the ego's place becomes vertex n."""
-    for k in range(3):
-        points[n, k] = view[k, 0] * dx + view[k, 1] * dy + view[k, 3]
+    points[n, 0] = view[0, 0] * dx + view[0, 1] * dy + view[0, 3]
+    points[n, 1] = view[1, 0] * dx + view[1, 1] * dy + view[1, 3]
+    points[n, 2] = view[2, 0] * dx + view[2, 1] * dy + view[2, 3]
 
 
 @lean_kernel
 def add_strip(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
-    view: NDArray[np.float64], edges: NDArray[np.float64], start: int, stop: int, from_s: float, to_s: float,
+    view: NDArray[np.float64], edges: NDArray[np.float64], start: int, stop: int,
     x: float, y: float, step_m: float, weight: float,
 ) -> tuple[int, int]:  # fmt: skip
-    """Cover of a ribbon's edges start to stop between from_s and to_s, in steps of at least step_m; rows touched."""
-    # Left edge from the front of the buffer, right edge from its end: together they go round.
-    n, s_before = 0, -math.inf
+    """Cover of a ribbon with the edges start to stop - 1, in steps of at least step_m; the rows touched."""
+    # Left edges from the middle of the buffer on, right edges back from there: together they go round.
+    left = right = VERTICES // 2
+    next_s = -math.inf
     for i in range(start, stop):
-        s = edges[i, EDGE_S]
-        t, a = 0.0, i
-        if s < from_s:
-            if i + 1 >= stop or edges[i + 1, EDGE_S] <= from_s:
-                continue
-            t = (from_s - s) / (edges[i + 1, EDGE_S] - s)
-        elif s > to_s:
-            if n == 0 or edges[i - 1, EDGE_S] >= to_s:
-                break
-            a, t = i - 1, (to_s - edges[i - 1, EDGE_S]) / (s - edges[i - 1, EDGE_S])
-        elif s - s_before < step_m and i < stop - 1 and edges[i + 1, EDGE_S] <= to_s:
+        if (edges[i, EDGE_S] < next_s and i < stop - 1) or left == VERTICES - 1:
             continue
-        if n >= VERTICES // 2 - 1 and i < stop - 1 and s <= to_s:
-            continue
-        s_before = s
-        lx, ly, rx, ry = edges[a, EDGE_LX] - x, edges[a, EDGE_LY] - y, edges[a, EDGE_RX] - x, edges[a, EDGE_RY] - y
-        if t > 0.0:
-            lx += t * (edges[a + 1, EDGE_LX] - edges[a, EDGE_LX])
-            ly += t * (edges[a + 1, EDGE_LY] - edges[a, EDGE_LY])
-            rx += t * (edges[a + 1, EDGE_RX] - edges[a, EDGE_RX])
-            ry += t * (edges[a + 1, EDGE_RY] - edges[a, EDGE_RY])
-        put(points, n, view, lx, ly)
-        put(points, VERTICES - 1 - n, view, rx, ry)
-        n += 1
-    if n < 2:
-        return touched.shape[0], 0
-    for i in range(n):
-        for k in range(3):
-            points[n + i, k] = points[VERTICES - n + i, k]
-    kept = project(points, polygon, 2 * n, NEAREST_M)
+        next_s = edges[i, EDGE_S] + step_m
+        right -= 1
+        put(points, right, view, edges[i, EDGE_RX] - x, edges[i, EDGE_RY] - y)
+        put(points, left, view, edges[i, EDGE_LX] - x, edges[i, EDGE_LY] - y)
+        left += 1
+    kept = project(points[right:left], polygon, left - right, NEAREST_M)
     return add_polygon(cover, touched, polygon, kept, weight)
+
+
+@lean_kernel
+def add_dashes(
+    cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
+    view: NDArray[np.float64], edges: NDArray[np.float64], start: int, stop: int,
+    x: float, y: float, dash: float, period: float,
+) -> tuple[int, int]:  # fmt: skip
+    """Cover of the dashes of a ribbon with the edges start to stop - 1; the rows touched."""
+    first, last = touched.shape[0], 0
+    for i in range(start, stop - 1):
+        s0, s1 = edges[i, EDGE_S], edges[i + 1, EDGE_S]
+        lx, ly, rx, ry = edges[i, EDGE_LX] - x, edges[i, EDGE_LY] - y, edges[i, EDGE_RX] - x, edges[i, EDGE_RY] - y
+        per_m = 1.0 / max(s1 - s0, 1e-9)
+        lx_m, ly_m = (edges[i + 1, EDGE_LX] - x - lx) * per_m, (edges[i + 1, EDGE_LY] - y - ly) * per_m
+        rx_m, ry_m = (edges[i + 1, EDGE_RX] - x - rx) * per_m, (edges[i + 1, EDGE_RY] - y - ry) * per_m
+        begin = math.floor(s0 / period) * period
+        while begin < s1:
+            a, b = max(begin, s0) - s0, min(begin + dash, s1) - s0
+            begin += period
+            if b <= a:
+                continue
+            put(points, 0, view, lx + a * lx_m, ly + a * ly_m)
+            put(points, 1, view, lx + b * lx_m, ly + b * ly_m)
+            put(points, 2, view, rx + b * rx_m, ry + b * ry_m)
+            put(points, 3, view, rx + a * rx_m, ry + a * ry_m)
+            top, bottom = add_polygon(cover, touched, polygon, project(points, polygon, 4, NEAREST_M), 1.0)
+            first, last = min(first, top), max(last, bottom)
+    return first, last
 
 
 @lean_kernel
@@ -186,32 +198,17 @@ def add_ribbon(
     view: NDArray[np.float64], ribbon: NDArray[np.float64], edges: NDArray[np.float64], look: NDArray[np.float64],
     x: float, y: float, step_m: float, row_m: float,
 ) -> tuple[int, int]:  # fmt: skip
-    """Cover of one ribbon in steps of step_m; dashes run together where a row is row_m long. Returns the rows touched."""
+    """Cover of one ribbon in steps of step_m; dashes run together where a row is row_m long. The rows touched."""
     start, stop = int(ribbon[RIBBON_FIRST]), int(ribbon[RIBBON_LAST])
-    surface = int(ribbon[SURFACE])
-    if surface not in (PAINT_DASHED, CROSSWALK):
-        return add_strip(
-            cover, touched, points, polygon, view, edges, start, stop, -math.inf, math.inf, x, y, step_m, 1.0
-        )
-    dash, period = look[look_at.DASH], look[look_at.DASH_PERIOD]
-    if surface == CROSSWALK:
-        dash, period = STRIPE_M, STRIPE_PERIOD_M
-    if row_m > period:
-        return add_strip(
-            cover, touched, points, polygon, view, edges, start, stop, -math.inf, math.inf, x, y, step_m, dash / period
-        )
-    first, last = touched.shape[0], 0
-    end_s = edges[stop - 1, EDGE_S]
-    from_s = math.floor(edges[start, EDGE_S] / period) * period
-    while from_s < end_s:
-        while start + 2 < stop and edges[start + 1, EDGE_S] <= from_s:
-            start += 1
-        a, b = add_strip(
-            cover, touched, points, polygon, view, edges, start, stop, from_s, from_s + dash, x, y, step_m, 1.0
-        )
-        first, last = min(first, a), max(last, b)
-        from_s += period
-    return first, last
+    surface, weight = int(ribbon[SURFACE]), 1.0
+    if surface in (PAINT_DASHED, CROSSWALK):
+        dash, period = look[look_at.DASH], look[look_at.DASH_PERIOD]
+        if surface == CROSSWALK:
+            dash, period = STRIPE_M, STRIPE_PERIOD_M
+        if row_m < period:
+            return add_dashes(cover, touched, points, polygon, view, edges, start, stop, x, y, dash, period)
+        weight = dash / period
+    return add_strip(cover, touched, points, polygon, view, edges, start, stop, x, y, step_m, weight)
 
 
 @lean_kernel
@@ -265,7 +262,7 @@ def lay_ribbons(
             continue
         a, b = add_ribbon(
             cover, touched, scratch.points, scratch.polygon, scratch.lens, ribbons[k], edges, look, x, y,
-            STEP_M * math.sqrt(nearest / focal), nearest * nearest / (CAMERA_Z_M * focal),
+            STEP_M * math.sqrt(nearest / focal) * (1.0 + nearest / BEND_M), nearest * nearest / (CAMERA_Z_M * focal),
         )  # fmt: skip
         first, last = min(first, a), max(last, b)
 
@@ -277,18 +274,23 @@ def lay_class(
 ) -> None:  # fmt: skip
     """Give the covered area its surface's colour."""
     if laid == KERB:
-        sweep_ground(
-            colours, cover, touched, rows, first, last, KERB_RGB[0], KERB_RGB[1], KERB_RGB[2], 1.0, 0.0, 0.0, seed
-        )
+        red, green, blue = KERB_RGB
+        sweep_ground(colours, cover, touched, rows, first, last, red, green, blue, 1.0, 0.0, seed)
         return
-    column, cells, grain, wear = look_at.GRASS, GRASS_CELLS, 1.0, 0.0
+    column = look_at.GRASS
     if laid == SHOULDER:
         column = look_at.SHOULDER
     elif laid == ASPHALT:
-        column, cells, grain = look_at.ASPHALT, ASPHALT_CELLS, ASPHALT_GRAIN
+        column = look_at.ASPHALT
     elif laid == MARKING:
-        column, grain, wear = look_at.MARKING, -1.0, 1.6 * look[look_at.WEAR]
-    sweep_ground(
-        colours, cover, touched, rows, first, last, look[column], look[column + 1], look[column + 2], cells, grain, wear,
-        seed,
-    )  # fmt: skip
+        column = look_at.MARKING
+    red, green, blue = look[column], look[column + 1], look[column + 2]
+    if laid == MARKING:
+        wear = WEAR * look[look_at.WEAR]
+        sweep_paint(colours, cover, touched, rows, first, last, red, green, blue, wear, seed)
+    elif laid == ASPHALT:
+        sweep_ground(
+            colours, cover, touched, rows, first, last, red, green, blue, ASPHALT_CELLS, ASPHALT_GRAIN, seed
+        )
+    else:
+        sweep_ground(colours, cover, touched, rows, first, last, red, green, blue, GRASS_CELLS, 1.0, seed)

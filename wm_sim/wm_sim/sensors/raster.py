@@ -29,7 +29,8 @@ ROW_SIZE = 11
 
 FULL = 0.998  # coverage from which a pixel counts as filled
 EMPTY = 0.002
-_ONE, _LOW6 = np.uint64(1), np.uint64(63)
+_NOT_NEGATIVE = 0x7FFFFFFF
+_ALL, _ONE, _LOW6 = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1), np.uint64(63)
 
 
 class Scratch(NamedTuple):
@@ -42,7 +43,7 @@ class Scratch(NamedTuple):
     columns: NDArray[np.float32]  # [2, W] the angle of a column and how high the trees stand there
     noise: NDArray[np.int8]  # [NOISE_VALUES + SEGMENT] even random numbers
     points: NDArray[np.float64]  # [VERTICES, 3] a polygon, homogeneous
-    polygon: NDArray[np.float64]  # [VERTICES, 2] the same in pixels
+    polygon: NDArray[np.float64]  # [2 VERTICES, 2] the same in pixels, cut off at the camera
     lens: NDArray[np.float64]  # [3, 4] projection
     boxes: NDArray[np.float64]  # [BOXES, BOX_SIZE] of one body, see shapes.py
     order: NDArray[np.int64]  # [BODIES]
@@ -66,7 +67,7 @@ def camera_scratch(height: int, width: int) -> Scratch:
         columns=columns,
         noise=np.concatenate([noise, noise[:SEGMENT]]),
         points=np.zeros((VERTICES, 3)),
-        polygon=np.zeros((VERTICES, 2)),
+        polygon=np.zeros((2 * VERTICES, 2)),
         lens=np.zeros((3, 4)),
         boxes=np.zeros((BOXES, 16)),
         order=np.zeros(BODIES, dtype=np.int64),
@@ -74,8 +75,7 @@ def camera_scratch(height: int, width: int) -> Scratch:
     )
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def lowest_bit(typing_context: Any, word: Any) -> Any:
+def _lowest_bit(typing_context: Any, word: Any) -> Any:
     """Index of the lowest set bit of a uint64 that is not zero."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -84,93 +84,137 @@ def lowest_bit(typing_context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
+lowest_bit: Any = intrinsic(_lowest_bit)
+
+
+@lean_kernel
+def mark(touched: NDArray[np.uint64], row: int, first: int, last: int) -> None:
+    """Note that the cells first to last of a row are not zero."""
+    above = _ALL << (np.uint64(first) & _LOW6)
+    below = _ALL >> (np.uint64(63 - last) & _LOW6)
+    word = first >> 6
+    if word == last >> 6:
+        touched[row, word] |= above & below
+        return
+    touched[row, word] |= above
+    for between in range(word + 1, last >> 6):
+        touched[row, between] = _ALL
+    touched[row, last >> 6] |= below
+
+
+@lean_kernel
+def add_border(cover: NDArray[np.float32], touched: NDArray[np.uint64], y0: float, y1: float, sign: float) -> None:
+    """What lies left of the picture counts at its border."""
+    y = y0
+    for row in range(int(y0) & _NOT_NEGATIVE, math.ceil(y1)):
+        below = min(row + 1.0, y1)
+        cover[row, 0] += (below - y) * sign
+        touched[row, 0] |= _ONE
+        y = below
+
+
+@lean_kernel
+def add_edge(
+    cover: NDArray[np.float32], touched: NDArray[np.uint64], x0: float, y0: float, y1: float, slope: float, sign: float
+) -> None:
+    """The area right of an edge from (x0, y0) down to y1, all of it inside the picture."""
+    width = cover.shape[1] - 2
+    right = float(width)
+    x, y = x0, y0
+    # `& _NOT_NEGATIVE` tells the compiler that an index never counts from the end.
+    for row in range(int(y0) & _NOT_NEGATIVE, math.ceil(y1)):
+        below = row + 1.0
+        below = min(below, y1)
+        area = (below - y) * sign
+        after = min(max(x0 + slope * (below - y0), 0.0), right)
+        low, high = x, after
+        if after < x:
+            low, high = after, x
+        x, y = after, below
+        cells = cover[row]
+        column = int(low) & _NOT_NEGATIVE
+        end = math.ceil(high) & _NOT_NEGATIVE
+        if end <= column + 1:
+            share = area * (0.5 * (low + high) - column)
+            cells[column] += area - share
+            cells[column + 1] += share
+            mark(touched, row, min(column, width - 1), min(column + 1, width - 1))
+            continue
+        # Each pixel gains what the one before it has not; in between an edge gains the same in every pixel.
+        per = area / (high - low)
+        inside = column + 1.0 - low
+        gained = 0.5 * per * inside * inside
+        cells[column] += gained
+        if end > column + 2:
+            cells[column + 1] += per * (inside + 0.5) - gained
+            for c in range(column + 2, end - 1):
+                cells[c] += per
+            gained = per * (end - 1.5 - low)
+        beyond = high - (end - 1.0)
+        total = area - 0.5 * per * beyond * beyond
+        cells[end - 1] += total - gained
+        cells[end] += area - total
+        mark(touched, row, column, min(end, width - 1))
+
+
 @lean_kernel
 def add_polygon(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], polygon: NDArray[np.float64], count: int, weight: float
 ) -> tuple[int, int]:
     """Add the area of a polygon of `count` vertices, clockwise as seen, to `cover`; the rows touched [first, last)."""
-    height, width = touched.shape[0], cover.shape[1] - 2
-    right = float(width)
-    first, last = height, 0
-    ax, ay = polygon[count - 1, 0], polygon[count - 1, 1]
+    height, width = float(touched.shape[0]), float(cover.shape[1] - 2)
+    top, bottom = height, 0.0
     for i in range(count):
-        x0, y0 = ax, ay
-        x1, y1 = polygon[i, 0], polygon[i, 1]
-        ax, ay = x1, y1
+        before = i - 1 if i > 0 else count - 1
+        x0, y0, x1, y1 = polygon[before, 0], polygon[before, 1], polygon[i, 0], polygon[i, 1]
         sign = -weight
         if y0 > y1:
             x0, y0, x1, y1 = x1, y1, x0, y0
             sign = weight
-        if y1 <= 0.0 or y0 >= height or y0 == y1 or (x0 >= right and x1 >= right):
+        if y1 <= 0.0 or y0 >= height or y0 == y1 or (x0 >= width and x1 >= width):
             continue
         slope = (x1 - x0) / (y1 - y0)
         if y0 < 0.0:
             x0 -= y0 * slope
             y0 = 0.0
         if y1 > height:
-            y1 = float(height)
-        top, bottom = int(y0), math.ceil(y1)
-        first, last = min(first, top), max(last, bottom)
-        x = x0
-        for row in range(top, bottom):
-            area = (min(row + 1.0, y1) - max(float(row), y0)) * sign
-            after = x0 + slope * (min(row + 1.0, y1) - y0)
-            low, high = min(x, after), max(x, after)
-            x = after
-            if low >= right:
-                continue
-            if high <= 0.0:
-                cover[row, 0] += area
-                touched[row, 0] |= _ONE
-                continue
-            if low < 0.0 or high > right:  # the part outside counts at the border
-                per = area / (high - low)
-                if low < 0.0:
-                    cover[row, 0] -= per * low
-                    touched[row, 0] |= _ONE
-                    low = 0.0
-                high = min(high, right)
-                area = per * (high - low)
-            column, end = int(low), math.ceil(high)
-            if end <= column + 1:
-                share = area * (0.5 * (low + high) - column)
-                cover[row, column] += area - share
-                cover[row, column + 1] += share
-                touched[row, column >> 6] |= _ONE << (np.uint64(column) & _LOW6)
-                if column + 1 < width:
-                    touched[row, (column + 1) >> 6] |= _ONE << (np.uint64(column + 1) & _LOW6)
-                continue
-            per = area / (high - low)
-            done = 0.0  # coverage of the pixel before
-            for c in range(column, end + 1):
-                # What lies to the right of the edge within pixel c, as a share of it.
-                enter, leave = max(low, float(c)), min(high, c + 1.0)
-                here = area if c >= end else per * (leave - enter) * (c + 1.0 - 0.5 * (enter + leave))
-                here += 0.0 if c >= end else per * (enter - low)
-                cover[row, c] += here - done
-                done = here
-                if c < width:
-                    touched[row, c >> 6] |= _ONE << (np.uint64(c) & _LOW6)
-    return first, last
+            x1 -= (y1 - height) * slope
+            y1 = height
+        top, bottom = min(top, y0), max(bottom, y1)
+        # Parts beyond the right border cover nothing, parts beyond the left one everything.
+        if x0 > width:
+            y0 = min(y0 + (width - x0) / slope, y1)
+            x0 = width
+        elif x1 > width:
+            y1 = max(y1 + (width - x1) / slope, y0)
+        if x0 < 0.0:
+            inside = min(y0 - x0 / slope, y1) if x1 > 0.0 else y1
+            add_border(cover, touched, y0, inside, sign)
+            x0, y0 = 0.0, inside
+        elif x1 < 0.0:
+            outside = max(y1 - x1 / slope, y0)
+            add_border(cover, touched, outside, y1, sign)
+            y1 = outside
+        if y0 < y1:
+            add_edge(cover, touched, x0, y0, y1, slope, sign)
+    return int(top), math.ceil(bottom)
 
 
 @lean_kernel
-def project(
-    points: NDArray[np.float64], polygon: NDArray[np.float64], count: int, nearest: float
-) -> int:
+def project(points: NDArray[np.float64], polygon: NDArray[np.float64], count: int, nearest: float) -> int:
     """Homogeneous points [count, 3] to pixels, cut off where they come nearer than `nearest`; how many are left."""
     kept = 0
-    bu, bv, bw = points[count - 1, 0], points[count - 1, 1], points[count - 1, 2]
+    before = count - 1
     for i in range(count):
-        au, av, aw = bu, bv, bw
-        bu, bv, bw = points[i, 0], points[i, 1], points[i, 2]
-        if (aw < nearest) != (bw < nearest):
-            t = (nearest - aw) / (bw - aw)
-            polygon[kept, 0] = (au + t * (bu - au)) / nearest
-            polygon[kept, 1] = (av + t * (bv - av)) / nearest
+        w = points[i, 2]
+        if (points[before, 2] < nearest) != (w < nearest):
+            t = (nearest - points[before, 2]) / (w - points[before, 2])
+            polygon[kept, 0] = (points[before, 0] + t * (points[i, 0] - points[before, 0])) / nearest
+            polygon[kept, 1] = (points[before, 1] + t * (points[i, 1] - points[before, 1])) / nearest
             kept += 1
-        if bw >= nearest:
-            polygon[kept, 0] = bu / bw
-            polygon[kept, 1] = bv / bw
+        if w >= nearest:
+            polygon[kept, 0] = points[i, 0] / w
+            polygon[kept, 1] = points[i, 1] / w
             kept += 1
+        before = i
     return kept

@@ -58,16 +58,16 @@ def draw_lamps(
         v = (view[1, 0] * dx + view[1, 1] * dy + view[1, 2] * z + view[1, 3]) / depth
         radius = LAMP_RADIUS_M * focal / depth
         red, green, blue = DARK_RGB[lamp]
-        strength = hide
+        strength, light = hide, gain
         if lamp == lit:
             radius = max(radius, LAMP_RADIUS_PX)
             red, green, blue = LAMP_RGB[lamp]
-            strength = math.sqrt(hide)
+            strength, light = math.sqrt(hide), 1.0
         elif radius < 0.3:
             continue
+        r, g, b = np.float32(red * light), np.float32(green * light), np.float32(blue * light)
         for row in range(max(0, math.floor(v - radius - 0.5)), min(height, math.ceil(v + radius + 0.5))):
             for c in range(max(0, math.floor(u - radius - 0.5)), min(width, math.ceil(u + radius + 0.5))):
                 away = math.sqrt((c + 0.5 - u) ** 2 + (row + 0.5 - v) ** 2)
                 share = min(max(radius - away + 0.5, 0.0), 1.0) * strength
-                shine = share if lamp == lit else share * gain
-                mix_pixel(colours, row, c, 1.0 - share, shine * red, shine * green, shine * blue)
+                mix_pixel(colours, row, c, np.float32(share), np.float32(1.0), r, g, b)

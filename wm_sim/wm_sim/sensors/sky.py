@@ -53,11 +53,12 @@ def draw_sky(
         fill_flat(colours, row, 0, width, r, g, b)
         if slope - 0.5 / focal > look[look_at.TREE_HEIGHT]:
             continue
-        tr = (0.65 * look[trees] + 0.35 * look[low]) * gain
-        tg = (0.65 * look[trees + 1] + 0.35 * look[low + 1]) * gain
-        tb = (0.65 * look[trees + 2] + 0.35 * look[low + 2]) * gain
+        one = np.float32(1.0)
+        tr = np.float32((0.65 * look[trees] + 0.35 * look[low]) * gain)
+        tg = np.float32((0.65 * look[trees + 1] + 0.35 * look[low + 1]) * gain)
+        tb = np.float32((0.65 * look[trees + 2] + 0.35 * look[low + 2]) * gain)
         ground = max(0.5 - slope * focal, 0.0)  # share of the row below the horizon
         for u in range(width):
             tree = min(max((columns[1, u] - slope) * focal + 0.5, 0.0), 1.0) - ground
             if tree > 0.0:
-                mix_pixel(colours, row, u, 1.0 - tree, tree * tr, tree * tg, tree * tb)
+                mix_pixel(colours, row, u, np.float32(tree), one, tr, tg, tb)

@@ -1,4 +1,4 @@
-"""What is done with a covered area: colour mixed in by its share of each pixel, or a class written. Clears the cover."""
+"""What is done with a covered area: colour mixed in by its share, or a class written. Clears the cover."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import hash_unit, lean_kernel
+from wm_sim.kernel import lean_kernel
 from wm_sim.sensors.raster import (
     CELLS,
     CLEAR,
@@ -30,35 +30,43 @@ WORN_LONG_M = 2.0  # where a pixel is longer than this, wear is its mean
 _HASH_X, _HASH_Y, _HASH_MIX = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0x7FEB352D)
 _S15 = np.uint32(15)
 _ONE64 = np.uint64(1)
-_BIT31 = np.float32(1.0 / 4294967296.0)
+_PER_BIT = np.float32(1.0 / 4294967296.0)
+
+
+@lean_kernel
+def mixed(a: np.uint32, b: np.uint32, seed: np.uint32) -> np.uint32:
+    """32 bits that depend on three integers; simple enough for the compiler to make many at once."""
+    h = np.uint32(np.uint32(a * _HASH_X + seed) ^ np.uint32(b * _HASH_Y))
+    h = np.uint32(h ^ (h >> _S15))
+    return np.uint32(h * _HASH_MIX)
 
 
 @lean_kernel
 def fill_rough(
     colours: NDArray[np.float32], row: int, start: int, end: int, red: float, green: float, blue: float,
-    at: NDArray[np.float64], cells: float, grain: float, seed: int,
+    rows: NDArray[np.float64], cells: float, grain: float, seed: int,
 ) -> None:  # fmt: skip
-    """Fill pixels start to end - 1 of a row with a colour made rough by `grain`; `cells` squares a metre of the world."""
-    x0, y0 = at[GROUND_X] * cells, at[GROUND_Y] * cells
+    """Fill pixels start to end - 1 of a row with a colour made rough by `grain`; `cells` squares a metre."""
+    cells *= rows[row, CELLS]
+    x0, y0 = rows[row, GROUND_X] * cells, rows[row, GROUND_Y] * cells
     bx, by = math.floor(x0), math.floor(y0)
     fx, fy = np.float32(x0 - bx), np.float32(y0 - by)
-    dx, dy = np.float32(at[STEP_X] * cells), np.float32(at[STEP_Y] * cells)
-    hx = np.uint32(np.uint32(bx) * _HASH_X + np.uint32(seed))
-    hy = np.uint32(np.uint32(by) * _HASH_Y)
+    dx, dy = np.float32(rows[row, STEP_X] * cells), np.float32(rows[row, STEP_Y] * cells)
+    hx, hy, salt = np.uint32(bx), np.uint32(by), np.uint32(seed)
     r, g, b = np.float32(red), np.float32(green), np.float32(blue)
-    rough = np.float32(grain) * _BIT31
+    rough = np.float32(grain) * _PER_BIT
     one = np.float32(1.0)
-    for u in range(start, end):
+    filled = colours[row, 3 * start : 3 * end]
+    fx += dx * np.float32(start)
+    fy += dy * np.float32(start)
+    for u in range(end - start):
         step = np.float32(np.int32(u))
-        ix = np.uint32(np.int32(np.floor(fx + dx * step)))
-        iy = np.uint32(np.int32(np.floor(fy + dy * step)))
-        h = np.uint32(np.uint32(ix * _HASH_X + hx) ^ np.uint32(iy * _HASH_Y + hy))
-        h = np.uint32(h ^ (h >> _S15))
-        h = np.uint32(h * _HASH_MIX)
-        factor = one + rough * np.float32(np.int32(h))
-        colours[row, 3 * u] = r * factor
-        colours[row, 3 * u + 1] = g * factor
-        colours[row, 3 * u + 2] = b * factor
+        ix = np.uint32(np.uint32(np.int32(np.floor(fx + dx * step))) + hx)
+        iy = np.uint32(np.uint32(np.int32(np.floor(fy + dy * step))) + hy)
+        factor = one + rough * np.float32(np.int32(mixed(ix, iy, salt)))
+        filled[3 * u] = r * factor
+        filled[3 * u + 1] = g * factor
+        filled[3 * u + 2] = b * factor
 
 
 @lean_kernel
@@ -67,84 +75,116 @@ def fill_flat(
 ) -> None:
     """Fill pixels start to end - 1 of a row with one colour."""
     r, g, b = np.float32(red), np.float32(green), np.float32(blue)
-    for u in range(start, end):
-        colours[row, 3 * u] = r
-        colours[row, 3 * u + 1] = g
-        colours[row, 3 * u + 2] = b
+    filled = colours[row, 3 * start : 3 * end]
+    for u in range(end - start):
+        filled[3 * u] = r
+        filled[3 * u + 1] = g
+        filled[3 * u + 2] = b
 
 
 @lean_kernel
 def mix_pixel(
-    colours: NDArray[np.float32], row: int, u: int, keep: float, red: float, green: float, blue: float
-) -> None:
-    """A pixel becomes `keep` times itself plus a colour."""
-    colours[row, 3 * u] = colours[row, 3 * u] * keep + red
-    colours[row, 3 * u + 1] = colours[row, 3 * u + 1] * keep + green
-    colours[row, 3 * u + 2] = colours[row, 3 * u + 2] * keep + blue
+    colours: NDArray[np.float32], row: int, u: int, share: np.float32,
+    hide: np.float32, red: np.float32, green: np.float32, blue: np.float32,
+) -> None:  # fmt: skip
+    """Take away `hide` of a pixel and add a colour, each times `share`."""
+    r, g, b = colours[row, 3 * u], colours[row, 3 * u + 1], colours[row, 3 * u + 2]
+    colours[row, 3 * u] = r + share * (red - hide * r)
+    colours[row, 3 * u + 1] = g + share * (green - hide * g)
+    colours[row, 3 * u + 2] = b + share * (blue - hide * b)
 
 
 @lean_kernel
-def lay(
-    colours: NDArray[np.float32], row: int, start: int, end: int, share: float, red: float, green: float, blue: float,
-    at: NDArray[np.float64], cells: float, rough: float, seed: int,
+def mix_run(
+    colours: NDArray[np.float32], row: int, start: int, end: int, share: np.float32,
+    hide: np.float32, red: np.float32, green: np.float32, blue: np.float32,
 ) -> None:  # fmt: skip
-    """A surface over pixels start to end - 1 of a row; rough where it fills them."""
-    if share < FULL or end == start + 1:
-        a = min(share, 1.0)
-        for u in range(start, end):
-            mix_pixel(colours, row, u, 1.0 - a, a * red, a * green, a * blue)
-    elif rough > 0.0:
-        fill_rough(colours, row, start, end, red, green, blue, at, cells, rough, seed)
-    else:
-        fill_flat(colours, row, start, end, red, green, blue)
-
-
-@lean_kernel
-def lay_worn(
-    colours: NDArray[np.float32], row: int, start: int, end: int, share: float, red: float, green: float, blue: float,
-    at: NDArray[np.float64], wear: float, seed: int,
-) -> None:  # fmt: skip
-    """Paint over pixels start to end - 1 of a row, thinner in patches by up to `wear`."""
+    """The same for pixels start to end - 1."""
     for u in range(start, end):
-        patch = 0.5
-        if at[LONG] < WORN_LONG_M:
-            px = math.floor((at[GROUND_X] + u * at[STEP_X]) * WORN_CELLS)
-            patch = hash_unit(seed, px, math.floor((at[GROUND_Y] + u * at[STEP_Y]) * WORN_CELLS))
-        a = min(share, 1.0) * (1.0 - wear * patch)
-        mix_pixel(colours, row, u, 1.0 - a, a * red, a * green, a * blue)
+        mix_pixel(colours, row, u, share, hide, red, green, blue)
 
 
 @lean_kernel
 def sweep_ground(
     colours: NDArray[np.float32], cover: NDArray[np.float32], touched: NDArray[np.uint64], rows: NDArray[np.float64],
-    first: int, last: int, red: float, green: float, blue: float, cells: float, grain: float, wear: float, seed: int,
+    first: int, last: int, red: float, green: float, blue: float, cells: float, grain: float, seed: int,
 ) -> None:  # fmt: skip
-    """Lay a surface on the ground: rough by `grain`, or paint (grain < 0) worn by `wear`."""
+    """Lay a surface on the ground, rough by `grain` where it fills the pixels between its borders."""
     width = cover.shape[1] - 2
+    one = np.float32(1.0)
     for row in range(first, last):
-        at = rows[row]
-        r, g, b = red * at[CLEAR] + at[VEIL_R], green * at[CLEAR] + at[VEIL_G], blue * at[CLEAR] + at[VEIL_B]
-        rough = grain * at[GRAIN]
-        share, start = 0.0, 0
-        for word in range(touched.shape[1]):
-            bits = touched[row, word]
-            touched[row, word] = 0
-            while bits != 0:
-                end = 64 * word + lowest_bit(bits)
-                bits &= bits - _ONE64
-                if share > EMPTY:
-                    if grain < 0.0:
-                        lay_worn(colours, row, start, end, share, r, g, b, at, wear, seed)
+        clear = rows[row, CLEAR]
+        r, g, b = red * clear + rows[row, VEIL_R], green * clear + rows[row, VEIL_G], blue * clear + rows[row, VEIL_B]
+        r4, g4, b4 = np.float32(r), np.float32(g), np.float32(b)
+        rough = grain * rows[row, GRAIN]
+        share, start = np.float32(0.0), 0
+        for word in range(touched.shape[1] + 1):
+            end, bits = width, np.uint64(0)
+            if word < touched.shape[1]:
+                bits = touched[row, word]
+                touched[row, word] = 0
+            while bits != 0 or word == touched.shape[1]:
+                if bits != 0:
+                    end = 64 * word + lowest_bit(bits)
+                    bits &= bits - _ONE64
+                if end > start and share > EMPTY:
+                    if share < FULL:
+                        mix_run(colours, row, start, end, share, one, r4, g4, b4)
+                    elif rough > 0.0:
+                        fill_rough(colours, row, start, end, r, g, b, rows, cells, rough, seed)
                     else:
-                        lay(colours, row, start, end, share, r, g, b, at, cells * at[CELLS], rough, seed)
+                        fill_flat(colours, row, start, end, r, g, b)
+                if end == width:
+                    break
                 share += cover[row, end]
                 cover[row, end] = 0.0
-                start = end
-        if share > EMPTY:
-            if grain < 0.0:
-                lay_worn(colours, row, start, width, share, r, g, b, at, wear, seed)
-            else:
-                lay(colours, row, start, width, share, r, g, b, at, cells * at[CELLS], rough, seed)
+                mix_pixel(colours, row, end, min(share, one), one, r4, g4, b4)
+                start = end + 1
+
+
+@lean_kernel
+def worn(share: np.float32, rows: NDArray[np.float64], row: int, u: int, wear: float, seed: int) -> np.float32:
+    """Share of a pixel that is left of paint, which wears off in patches."""
+    patch = np.float32(0.5)
+    if rows[row, LONG] < WORN_LONG_M:
+        px = np.uint32(math.floor((rows[row, GROUND_X] + u * rows[row, STEP_X]) * WORN_CELLS))
+        py = np.uint32(math.floor((rows[row, GROUND_Y] + u * rows[row, STEP_Y]) * WORN_CELLS))
+        patch = np.float32(0.5) + _PER_BIT * np.float32(np.int32(mixed(px, py, np.uint32(seed))))
+    return min(share, np.float32(1.0)) * (np.float32(1.0) - np.float32(wear) * patch)
+
+
+@lean_kernel
+def sweep_paint(
+    colours: NDArray[np.float32], cover: NDArray[np.float32], touched: NDArray[np.uint64], rows: NDArray[np.float64],
+    first: int, last: int, red: float, green: float, blue: float, wear: float, seed: int,
+) -> None:  # fmt: skip
+    """Lay paint, thinner in patches by up to `wear`."""
+    width = cover.shape[1] - 2
+    one = np.float32(1.0)
+    for row in range(first, last):
+        clear = rows[row, CLEAR]
+        r = np.float32(red * clear + rows[row, VEIL_R])
+        g = np.float32(green * clear + rows[row, VEIL_G])
+        b = np.float32(blue * clear + rows[row, VEIL_B])
+        share, start = np.float32(0.0), 0
+        for word in range(touched.shape[1] + 1):
+            end, bits = width, np.uint64(0)
+            if word < touched.shape[1]:
+                bits = touched[row, word]
+                touched[row, word] = 0
+            while bits != 0 or word == touched.shape[1]:
+                if bits != 0:
+                    end = 64 * word + lowest_bit(bits)
+                    bits &= bits - _ONE64
+                if end > start and share > EMPTY:
+                    for u in range(start, end):
+                        mix_pixel(colours, row, u, worn(share, rows, row, u, wear, seed), one, r, g, b)
+                if end == width:
+                    break
+                share += cover[row, end]
+                cover[row, end] = 0.0
+                mix_pixel(colours, row, end, worn(share, rows, row, end, wear, seed), one, r, g, b)
+                start = end + 1
 
 
 @lean_kernel
@@ -153,23 +193,24 @@ def sweep_mix(
     first: int, last: int, hide: float, red: float, green: float, blue: float,
 ) -> None:  # fmt: skip
     """Take away `hide` of what is there and add a colour, each times the share of the pixel that is covered."""
+    h, r, g, b = np.float32(hide), np.float32(red), np.float32(green), np.float32(blue)
+    width = cover.shape[1] - 2
     for row in range(first, last):
-        share, start = 0.0, 0
+        share, start = np.float32(0.0), 0
         for word in range(touched.shape[1]):
             bits = touched[row, word]
             touched[row, word] = 0
             while bits != 0:
                 end = 64 * word + lowest_bit(bits)
                 bits &= bits - _ONE64
-                if abs(share) > EMPTY:
-                    for u in range(start, end):
-                        mix_pixel(colours, row, u, 1.0 - share * hide, share * red, share * green, share * blue)
+                if end > start and share > EMPTY:
+                    mix_run(colours, row, start, end, share, h, r, g, b)
                 share += cover[row, end]
                 cover[row, end] = 0.0
-                start = end
-        if abs(share) > EMPTY:
-            for u in range(start, cover.shape[1] - 2):
-                mix_pixel(colours, row, u, 1.0 - share * hide, share * red, share * green, share * blue)
+                mix_pixel(colours, row, end, share, h, r, g, b)
+                start = end + 1
+        if start < width and share > EMPTY:
+            mix_run(colours, row, start, width, share, h, r, g, b)
 
 
 @lean_kernel
