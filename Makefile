@@ -19,7 +19,7 @@ lint: setup
 	@. scripts/env.sh && ruff check . && mypy
 
 test: lint
-	@. scripts/env.sh && python scripts/run_tests.py $(TESTS) $(ARGS)
+	@. scripts/env.sh && exec python scripts/run_tests.py $(TESTS) $(ARGS)
 
 clean:
 	rm -rf build install log .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

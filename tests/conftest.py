@@ -1,18 +1,30 @@
 """What every test gets: a ROS domain of its own, so that a drive or another run beside the tests is left alone."""
 
 import os
+from typing import IO
 
-from wm_bringup.domain import is_free, lock_domain
+from wm_bringup.domain import lock_domain
+from wm_bringup.errors import BringupError
 from wm_bringup.middleware import CHOICES, middleware_defaults
 
-FIRST, LAST = 20, 59  # tests/system counts down from 101 to 60
+FIRST, LAST = 20, 33  # above 59 lie those of the stacks that tests/system starts, three to each of these
 
 for name in CHOICES:
     os.environ.pop(name, None)
 os.environ.update(middleware_defaults(os.environ))
+
+
+def hold_a_free_one() -> tuple[int, IO[str]]:
+    for number in range(FIRST, LAST + 1):
+        try:
+            return number, lock_domain(number)
+        except BringupError:
+            continue
+    raise BringupError(f"every ROS domain from {FIRST} to {LAST} is held by other tests. Wait until they have ended.")
+
+
 if "WM_TEST_DOMAIN_ID" in os.environ:
     os.environ["ROS_DOMAIN_ID"] = os.environ["WM_TEST_DOMAIN_ID"]
 else:
-    free = next(number for number in range(FIRST, LAST + 1) if is_free(number))
-    os.environ["ROS_DOMAIN_ID"] = str(free)
-    held_to_the_end = lock_domain(free)
+    number, held_to_the_end = hold_a_free_one()
+    os.environ["ROS_DOMAIN_ID"] = str(number)

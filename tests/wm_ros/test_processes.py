@@ -207,4 +207,4 @@ def test_without_autostart_a_node_waits_for_its_lifecycle_commands(observer, pin
 
 def test_tests_have_a_ros_domain_of_their_own() -> None:
     domain = os.environ["ROS_DOMAIN_ID"]
-    assert domain == os.environ.get("WM_TEST_DOMAIN_ID") or 20 <= int(domain) <= 59
+    assert domain == os.environ.get("WM_TEST_DOMAIN_ID") or 20 <= int(domain) <= 33
