@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from wm_sim.drivers import ExpertDriver
+from wm_sim.scenarios import FAMILIES
 from wm_sim.world import World
 from wm_training import TrainingError
 from wm_training.bags.schema import message, typestore
@@ -23,9 +24,10 @@ CALM = ExplorationConfig(share={Mood.CLEAN: 1.0})
 
 def drive_again(exploration: ExplorationConfig, episodes: int) -> list:
     """(frames, actions, taught) of the episodes that a collection with seed 11 holds, without a bag."""
-    world, explorer, found = World(), Explorer(ExpertDriver(), exploration), []
+    world, explorer, found, families = World(), Explorer(ExpertDriver(), exploration), [], list(FAMILIES)
     for index in range(episodes):
-        frames, actions = drive(world, explorer, Episode(("lane_follow", "stop_go")[index % 2], 11 + index // 2))
+        episode = Episode(families[index % len(families)], 11 + index // len(families))
+        frames, actions = drive(world, explorer, episode)
         found.append((frames, actions, list(explorer.taught)))
     return found
 
@@ -59,6 +61,8 @@ def test_sequences_are_bit_for_bit_what_the_simulator_showed(request, folder, ex
             column = getattr(sequences, name)
             expected = np.array([getattr(f.truth, field) for f in frames]).astype(column.dtype)
             np.testing.assert_array_equal(column[part], expected, err_msg=name)
+        reds = [any(event.type == "red_light" for event in f.events) for f in frames]
+        np.testing.assert_array_equal(sequences.ran_red[part], reds)
         np.testing.assert_array_equal(sequences.done[part], [f.terminated for f in frames])
         np.testing.assert_allclose(sequences.action[start : end - 1], actions, atol=1e-6)
         np.testing.assert_array_equal(sequences.action[start : end - 1], sequences.state[start + 1 : end, 4:6])
@@ -73,7 +77,7 @@ def test_shapes_and_types_are_those_of_the_trainer(short_bag) -> None:
     for name in ARRAYS:
         array = getattr(sequences, name)
         assert array.shape == shapes.get(name, (count,)), name
-        kinds = {"camera": np.uint8, **dict.fromkeys(("collided", "off_road", "done", "taught"), np.bool_)}
+        kinds = {"camera": np.uint8, **dict.fromkeys(("collided", "off_road", "ran_red", "done", "taught"), np.bool_)}
         assert array.dtype == kinds.get(name, np.float32), name
     assert sequences.episode_start.dtype == np.int64 and sequences.episode_start[-1] == count
 

@@ -42,7 +42,7 @@ def sequences() -> Sequences:
         camera=rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8),
         scan=rng.uniform(1, 60, (frames, 72)).astype(np.float32),
         state=0.05 * numbers(15), action=action, taught=np.zeros(frames, bool), reward=numbers(),
-        collided=collided, off_road=off_road,
+        collided=collided, off_road=off_road, ran_red=np.zeros(frames, bool),
         done=collided | off_road, lateral_error=numbers(), heading_error=numbers(), curvature=numbers(),
         gap_ahead=np.full(frames, 60, np.float32), closing_speed=np.zeros(frames, np.float32),
         lane_width=np.full(frames, 3.5, np.float32), episode_start=episode_start, digest="made up",

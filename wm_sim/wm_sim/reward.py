@@ -5,7 +5,7 @@ from __future__ import annotations
 from wm_sim.kernel import lean_kernel
 from wm_sim.vehicle import STEER_RATE_MAX_RADPS
 
-CRASH_REWARD = -3.0  # of the step that ends in a collision or off the road, instead of the sum below
+CRASH_REWARD = -3.0  # of a step into a collision, off the road or over a red light, instead of the sum below
 
 
 @lean_kernel
@@ -25,6 +25,18 @@ def danger(speed_mps: float, gap_m: float, closing_mps: float) -> float:
 
 
 @lean_kernel
+def crossing_danger(speed_mps: float, time_s: float) -> float:
+    """0 while nobody will be crossing the way within 2.5 s or the ego stands, up to 1. time_s may be infinite."""
+    return ramp(time_s, 2.5, 0.8) * ramp(speed_mps, 0.5, 2.0)
+
+
+@lean_kernel
+def red_light_danger(speed_mps: float, distance_m: float) -> float:
+    """0 while 1.5 m/s² stop before the line of a red light, up to 1. distance_m may be infinite."""
+    return ramp(speed_mps * speed_mps / (2.0 * max(distance_m, 0.5)), 1.5, 5.0)
+
+
+@lean_kernel
 def step_reward(
     duration_s: float,
     advanced_m: float,
@@ -32,14 +44,13 @@ def step_reward(
     lane_width_m: float,
     speed_mps: float,
     limit_mps: float,
-    gap_m: float,
-    closing_mps: float,
+    unsafe: float,
     jerk_mps3: float,
     steer_rate_radps: float,
 ) -> float:
     """Reward of a step that did not end in a crash, within about [-2.6, 1] and mostly in [-1.5, 1].
 
-    Speeds in m/s, lengths in m, gap bumper to bumper.
+    Speeds in m/s, lengths in m; unsafe: the greatest of the dangers above.
     """
     if duration_s <= 0.0:
         return 0.0
@@ -48,5 +59,4 @@ def step_reward(
     overspeed = ramp(speed_mps / limit_mps, 1.0, 1.2)
     jerk = min((jerk_mps3 / 20.0) ** 2, 1.0)
     steering = min((steer_rate_radps / STEER_RATE_MAX_RADPS) ** 2, 1.0)
-    unsafe = danger(speed_mps, gap_m, closing_mps)
     return progress - 0.5 * off_centre - 0.5 * overspeed - 1.5 * unsafe - 0.05 * jerk - 0.05 * steering

@@ -26,6 +26,7 @@ EVENT_TYPES = {
     "route_done": DriveEvent.ROUTE_DONE,
     "timeout": DriveEvent.TIMEOUT,
     "reset": DriveEvent.RESET,
+    "red_light": DriveEvent.RED_LIGHT,
 }
 
 
@@ -155,8 +156,6 @@ class SimNode(StackNode):
         self.truth.publish(truth_msg(frame.truth, stamp, stamp, self.next_seq(TRUTH)))
         if frame is not self.shown:
             for event in frame.events:
-                if event.type not in EVENT_TYPES:
-                    continue
                 msg = DriveEvent(type=EVENT_TYPES[event.type], intensity=float(event.intensity), detail=event.detail)
                 msg.header.stamp = msg.source_stamp = stamp
                 msg.header.frame_id, msg.seq = "base_link", self.next_seq(EVENTS)

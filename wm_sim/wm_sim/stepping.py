@@ -36,6 +36,7 @@ from wm_sim.arrays import (
     WorldArrays,
 )
 from wm_sim.geometry import locate_between
+from wm_sim.hazards import crossing_time, red_light_in
 from wm_sim.judge import (
     COLLISION,
     OFF_ROAD,
@@ -52,7 +53,7 @@ from wm_sim.judge import (
 from wm_sim.kernel import inner_kernel, lean_kernel
 from wm_sim.observation import EGO_CENTRE_X_M, PHYSICS_STEP_S, SCAN_MAX_M
 from wm_sim.observe import look_along_route, receive_pose
-from wm_sim.reward import CRASH_REWARD, step_reward
+from wm_sim.reward import CRASH_REWARD, crossing_danger, danger, red_light_danger, step_reward
 from wm_sim.scene import (
     FINISH_S,
     LANE_WIDTH_M,
@@ -171,19 +172,33 @@ def begin(
 @inner_kernel
 def reward_since(
     clock: NDArray[np.int64], memory: NDArray[np.float64], ego: NDArray[np.float64], seen: NDArray[np.float64],
-    sample: NDArray[np.float64], gap: float, closing: float,
+    sample: NDArray[np.float64], unsafe: float,
 ) -> float:  # fmt: skip
     """Reward since the last look; 0 once the episode is over."""
     duration = (clock[TICKS] - clock[LAST_TICKS]) * PHYSICS_STEP_S
     if duration <= 0.0 or clock[OVER]:
         return 0.0
-    if clock[LATCHED] & (COLLISION | OFF_ROAD):
+    if (clock[LATCHED] & (COLLISION | OFF_ROAD)) or (clock[PENDING] & RED_LIGHT):
         return CRASH_REWARD
     return step_reward(
         duration, seen[EGO_S] - memory[LAST_S], seen[EGO_D], sample[LANE_WIDTH_M], ego[SPEED], sample[LIMIT_MPS],
-        gap, closing, (ego[EGO_ACCELERATION] - memory[LAST_ACCELERATION]) / duration,
+        unsafe, (ego[EGO_ACCELERATION] - memory[LAST_ACCELERATION]) / duration,
         (ego[STEER] - memory[LAST_STEER]) / duration,
     )  # fmt: skip
+
+
+@inner_kernel
+def danger_now(
+    ego: NDArray[np.float64], seen: NDArray[np.float64], agents: NDArray[np.float64], ground: Ground, gap: float,
+    closing: float, time_s: float,
+) -> float:  # fmt: skip
+    """How dangerous the ego's speed is, 0 to 1: for the car ahead, who crosses, or a red light."""
+    unsafe = danger(ego[SPEED], gap, closing)
+    if len(agents) > 0:
+        unsafe = max(unsafe, crossing_danger(ego[SPEED], crossing_time(agents, seen)))
+    if len(ground.signals) > 0:
+        unsafe = max(unsafe, red_light_danger(ego[SPEED], red_light_in(ground.signals, seen[EGO_S], time_s)))
+    return unsafe
 
 
 @inner_kernel
@@ -196,8 +211,10 @@ def look(
     index = clock[SAMPLE]
     sample = ground.paths[index]
     gap, closing = gap_ahead(agents, ground, seen, index)
-    reward = reward_since(clock, memory, ego, seen, sample, gap, closing)
-    receive_pose(pose, setup, ego[X], ego[Y], ego[YAW], clock[TICKS] * PHYSICS_STEP_S)
+    time_s = clock[TICKS] * PHYSICS_STEP_S
+    unsafe = danger_now(ego, seen, agents, ground, gap, closing, time_s)
+    reward = reward_since(clock, memory, ego, seen, sample, unsafe)
+    receive_pose(pose, setup, ego[X], ego[Y], ego[YAW], time_s)
     state[0], state[1], state[2], state[3] = ego[SPEED], ego[EGO_ACCELERATION], ego[YAW_RATE], ego[STEER]
     state[4], state[5], state[6] = memory[COMMANDED_STEER], memory[COMMANDED_ACCEL], sample[LIMIT_MPS]
     clock[SEGMENT] = look_along_route(state, route, clock[SEGMENT], pose[0], pose[1], pose[2])

@@ -22,7 +22,7 @@ STAMPED = (topics.CAMERA, topics.SCAN, topics.ODOM, topics.STATUS, topics.TRUTH)
 NEEDED = (*STAMPED, topics.ROUTE, topics.EVENTS)
 STEP_NS = round(obs.STEP_S * 1e9)
 JITTER_NS = 1_000_000
-ROUTE_DONE = 3
+ROUTE_DONE, RED_LIGHT = 3, 7  # wm_msgs/DriveEvent
 MODE_TAUGHT = 3
 MIN_FRAMES = 2
 
@@ -58,6 +58,7 @@ def extract(bag: Path) -> dict[str, np.ndarray]:
         "reward": column("truth", "reward"),
         "collided": collided,
         "off_road": off_road,
+        "ran_red": _frames_with(RED_LIGHT, raw[topics.EVENTS.name], stamps),
         "done": collided | off_road | _route_done(raw[topics.EVENTS.name], stamps, starts),
         **{name: column("truth", name) for name in TRUTH_COLUMNS},
         "episode_start": starts,
@@ -166,6 +167,12 @@ def _next(flags: np.ndarray, starts: np.ndarray) -> np.ndarray:
     out[:-1] = flags[1:]
     out[starts[1:] - 1] = False
     return out
+
+
+def _frames_with(kind: int, messages: list[bytes], stamps: np.ndarray) -> np.ndarray:
+    """bool[T]: the frames whose stamp an event of that type has."""
+    found = [stamps_ns(table)[table["type"] == kind] for _, table in decode(messages, topics.EVENTS.type)]
+    return np.isin(stamps, np.concatenate(found)) if found else np.zeros(len(stamps), bool)
 
 
 def _route_done(messages: list[bytes], stamps: np.ndarray, starts: np.ndarray) -> np.ndarray:

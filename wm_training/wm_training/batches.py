@@ -28,9 +28,9 @@ class Batch:
     state: Tensor  # [B, T, 15]
     action: Tensor  # [B, T, 2] decided at the frame
     reward: Tensor  # [B, T] earned by arriving at the frame
-    alive: Tensor  # [B, T] 0 at a frame that is a collision or off the road
+    alive: Tensor  # [B, T] 0 at a frame that is a collision, off the road or over a red light: nothing good follows
     collision_risk: Tensor  # [B, T]
-    off_road_risk: Tensor  # [B, T]
+    off_road_risk: Tensor  # [B, T] of leaving the road, or of going where a red light forbids
     labels: Tensor  # [B, T, 5] in the units of LABEL_NAMES
     taught: Tensor  # [B, T] 1 where the action was chosen by a driver that sees more than the sensors
     valid: Tensor  # [B, T]
@@ -52,9 +52,10 @@ class BatchSource:
         once the encoder has been trained."""
         self.sequences, self.length, self.seed = sequences, length, seed
         self._embedding = embedding
-        self._alive = ~(np.asarray(sequences.collided) | np.asarray(sequences.off_road))
+        forbidden = np.asarray(sequences.off_road) | np.asarray(sequences.ran_red)
+        self._alive = ~(np.asarray(sequences.collided) | forbidden)
         self._collision_risk = collision_risk(sequences)
-        self._off_road_risk = happens_soon(np.asarray(sequences.off_road), sequences.episode_start)
+        self._off_road_risk = happens_soon(forbidden, sequences.episode_start)
         self._labels = np.stack([np.asarray(getattr(sequences, name)) for name in LABEL_NAMES], axis=-1)
         begin, end = sequences.episode_start[:-1][episodes], sequences.episode_start[1:][episodes]
         if not len(begin):

@@ -32,7 +32,7 @@ class Mood(Enum):
     CLEAN = "clean"  # the expert alone
     NOISY = "noisy"  # the expert under smooth noise
     BURSTS = "bursts"  # short wrong actions, then recovery
-    CARELESS = "careless"  # ignores the car ahead, speeds, drifts: near crashes, crashes, leaving the road
+    CARELESS = "careless"  # ignores what is ahead, speeds, drifts: near crashes, crashes, leaving the road
 
 
 class Manoeuvre(Enum):
@@ -44,7 +44,7 @@ class Manoeuvre(Enum):
     STEER_OFFSET = "steer_offset"  # up to a few m/s^2 of lateral acceleration
     STEER_STEP = "steer_step"  # any steering angle at all
     FREEZE = "freeze"  # the last action goes on
-    IGNORE_LEAD = "ignore_lead"
+    PRESS_ON = "press_on"  # whatever is ahead: a car, a red light, somebody who crosses
     LATE_BRAKE = "late_brake"  # ignores the lead until only hard braking helps
     OVERSPEED = "overspeed"
     DRIFT = "drift"  # a small steering error that goes on
@@ -126,7 +126,7 @@ PLANS: dict[Mood, dict[Manoeuvre, Plan]] = {
         Manoeuvre.FREEZE: Plan(1.0, (0.3, 1.2)),
     },
     Mood.CARELESS: {
-        Manoeuvre.IGNORE_LEAD: Plan(2.0, (1.5, 4.0), (0.9, 1.3)),
+        Manoeuvre.PRESS_ON: Plan(2.0, (1.5, 4.0), (0.9, 1.3)),
         Manoeuvre.LATE_BRAKE: Plan(3.5, (2.0, 8.0), (1.5, 5.5)),
         Manoeuvre.OVERSPEED: Plan(1.2, (2.0, 6.0), (1.15, 1.7)),
         Manoeuvre.DRIFT: Plan(1.2, (1.0, 5.0), (0.2, 1.0)),
@@ -264,7 +264,6 @@ class Explorer:
             return
         plans = dict(self.config.plans[self.mood])
         if frame.truth.gap_ahead_m > NO_LEAD_M:
-            plans.pop(Manoeuvre.IGNORE_LEAD, None)
             plans.pop(Manoeuvre.LATE_BRAKE, None)
         names = list(plans)
         weights = np.array([plans[name].weight for name in names])
@@ -288,7 +287,7 @@ class Explorer:
             action[0] = self._sign * self._strength
         elif manoeuvre is Manoeuvre.FREEZE:
             action[:] = self._last
-        elif manoeuvre in (Manoeuvre.IGNORE_LEAD, Manoeuvre.OVERSPEED):  # strength: target over limit
+        elif manoeuvre in (Manoeuvre.PRESS_ON, Manoeuvre.OVERSPEED):  # strength: target over limit
             action[1] = _pedal_towards(self._strength * frame.speed_limit_mps, frame.speed_mps)
         elif manoeuvre is Manoeuvre.LATE_BRAKE:  # strength: m/s^2 of braking that wakes the driver
             action[1] = _pedal_towards(1.1 * frame.speed_limit_mps, frame.speed_mps)

@@ -14,7 +14,7 @@ import numpy as np
 
 from wm_training.bag_frames import extract
 
-FORMAT = 2  # raise it when the meaning of a cached array changes
+FORMAT = 3  # raise it when the meaning of a cached array changes
 PREFIX = ".sequences-"
 CHUNK_BYTES = 1 << 22
 

@@ -30,6 +30,7 @@ class Sequences:
     reward: np.ndarray  # float32[T], earned by arriving at frame t
     collided: np.ndarray  # bool[T]
     off_road: np.ndarray  # bool[T]
+    ran_red: np.ndarray  # bool[T], went over a stop line while its light was red; the drive goes on
     done: np.ndarray  # bool[T], the episode ended here: collision, off the road or end of the route
     lateral_error: np.ndarray  # float32[T], m, left positive
     heading_error: np.ndarray  # float32[T], rad
