@@ -49,9 +49,11 @@ from wm_sim.sensors.sweep import fill_flat, fill_rough, sweep_ground, sweep_pain
 
 NEAREST_M = 0.1
 SIGHT_M = 120.0  # beyond, the ground is haze
+LINE_SIGHT_M = 1.5  # for each pixel of focal length: from there on a line is thinner than a twelfth of a pixel
 STRIPE_M, STRIPE_PERIOD_M = 0.5, 1.0  # of a zebra crossing
 STEP_M = 6.4  # between a ribbon's edges at 1 m and focal length 1 px: a bend of 20 m radius then strays a quarter pixel
 BEND_M = 40.0  # … and farther ahead roads are taken to bend less
+STEP_NEAR_M = 2.0  # nothing in the picture is nearer
 MARKING = 3  # class of all paint
 SMALL_PX = 200  # wider pictures are for people and get finer ground
 HALF_TAN = math.tan(CAMERA_HFOV_RAD / 2)
@@ -145,20 +147,23 @@ def put(points: NDArray[np.float64], n: int, view: NDArray[np.float64], dx: floa
 def add_strip(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
     view: NDArray[np.float64], edges: NDArray[np.float64], start: int, stop: int,
-    x: float, y: float, step_m: float, weight: float,
+    x: float, y: float, focal: float, weight: float,
 ) -> tuple[int, int]:  # fmt: skip
-    """Cover of a ribbon with the edges start to stop - 1, in steps of at least step_m; the rows touched."""
+    """Cover of a ribbon with the edges start to stop - 1, the fewer the farther away; the rows touched."""
     # Left edges from the middle of the buffer on, right edges back from there: together they go round.
     left = right = VERTICES // 2
-    next_s = -math.inf
+    kept_s, kept_depth = -math.inf, math.inf
     for i in range(start, stop):
-        if (edges[i, EDGE_S] < next_s and i < stop - 1) or left == VERTICES - 1:
-            continue
-        next_s = edges[i, EDGE_S] + step_m
-        right -= 1
-        put(points, right, view, edges[i, EDGE_RX] - x, edges[i, EDGE_RY] - y)
         put(points, left, view, edges[i, EDGE_LX] - x, edges[i, EDGE_LY] - y)
+        put(points, right - 1, view, edges[i, EDGE_RX] - x, edges[i, EDGE_RY] - y)
+        depth, since = min(points[left, 2], points[right - 1, 2]), edges[i, EDGE_S] - kept_s
+        near = max(min(depth, kept_depth), STEP_NEAR_M)
+        onward = STEP_M * (1.0 + near / BEND_M)
+        if i < stop - 1 and (since * since * focal < onward * onward * near or left == VERTICES - 2):
+            continue
+        kept_s, kept_depth = edges[i, EDGE_S], depth
         left += 1
+        right -= 1
     kept = project(points[right:left], polygon, left - right, NEAREST_M)
     return add_polygon(cover, touched, polygon, kept, weight)
 
@@ -193,36 +198,20 @@ def add_dashes(
 
 
 @lean_kernel
-def add_ribbon(
-    cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
-    view: NDArray[np.float64], ribbon: NDArray[np.float64], edges: NDArray[np.float64], look: NDArray[np.float64],
-    x: float, y: float, step_m: float, row_m: float,
-) -> tuple[int, int]:  # fmt: skip
-    """Cover of one ribbon in steps of step_m; dashes run together where a row is row_m long. The rows touched."""
-    start, stop = int(ribbon[RIBBON_FIRST]), int(ribbon[RIBBON_LAST])
-    surface, weight = int(ribbon[SURFACE]), 1.0
-    if surface in (PAINT_DASHED, CROSSWALK):
-        dash, period = look[look_at.DASH], look[look_at.DASH_PERIOD]
-        if surface == CROSSWALK:
-            dash, period = STRIPE_M, STRIPE_PERIOD_M
-        if row_m < period:
-            return add_dashes(cover, touched, points, polygon, view, edges, start, stop, x, y, dash, period)
-        weight = dash / period
-    return add_strip(cover, touched, points, polygon, view, edges, start, stop, x, y, step_m, weight)
-
-
-@lean_kernel
 def colour_class(surface: int) -> int:
     """Surfaces that are laid in one go: all paint is one."""
     return surface if surface <= ASPHALT else KERB if surface == KERB else MARKING
 
 
 @lean_kernel
-def nearest_of(ribbon: NDArray[np.float64], view: NDArray[np.float64], width: int, x: float, y: float) -> float:
+def nearest_of(
+    ribbon: NDArray[np.float64], view: NDArray[np.float64], width: int, x: float, y: float, focal: float
+) -> float:
     """How near a ribbon may come (m, at least 2), inf where it is out of the picture."""
     dx, dy, radius = ribbon[MIDDLE_X] - x, ribbon[MIDDLE_Y] - y, ribbon[RADIUS_M]
     away = math.sqrt(dx * dx + dy * dy)
-    if away - radius > SIGHT_M:
+    sight = SIGHT_M if ribbon[SURFACE] <= ASPHALT else min(LINE_SIGHT_M * focal, SIGHT_M)
+    if away - radius > sight:
         return math.inf
     for border in range(3):  # ahead, right of the left border, left of the right one: all linear in the place
         a, b, c = view[2, 0], view[2, 1], view[2, 3]
@@ -232,7 +221,28 @@ def nearest_of(ribbon: NDArray[np.float64], view: NDArray[np.float64], width: in
             a, b, c = width * a - view[0, 0], width * b - view[0, 1], width * c - view[0, 3]
         if a * dx + b * dy + c < -radius * math.sqrt(a * a + b * b):
             return math.inf
-    return max(away - radius, 2.0)
+    return max(away - radius, STEP_NEAR_M)
+
+
+@lean_kernel
+def dashes_of(ribbon: NDArray[np.float64], look: NDArray[np.float64], row_m: float) -> tuple[float, float, bool]:
+    """Length and period of a ribbon's dashes, and whether they are told apart where a row is row_m long."""
+    surface = int(ribbon[SURFACE])
+    dash, period = 1.0, 1.0
+    if surface == PAINT_DASHED:
+        dash, period = look[look_at.DASH], look[look_at.DASH_PERIOD]
+    elif surface == CROSSWALK:
+        dash, period = STRIPE_M, STRIPE_PERIOD_M
+    return dash, period, dash < period and row_m < period
+
+
+@lean_kernel
+def goes_on(ribbons: NDArray[np.float64], edges: NDArray[np.float64], k: int) -> bool:
+    """Whether ribbon k begins where the one before it ends: two pieces of one strip."""
+    if ribbons[k, SURFACE] != ribbons[k - 1, SURFACE]:
+        return False
+    i = int(ribbons[k, RIBBON_FIRST])
+    return edges[i, EDGE_LX] == edges[i - 1, EDGE_LX] and edges[i, EDGE_RY] == edges[i - 1, EDGE_RY]
 
 
 @lean_kernel
@@ -242,14 +252,30 @@ def lay_ribbons(
 ) -> None:  # fmt: skip
     """Lay all ribbons over rows `horizon` to count - 1 of the band, seen in a view whose row 0 is `horizon`.
 
-    Ribbons of one colour that follow each other are laid at once, so that they meet without a seam.
+    Ribbons of one colour that follow each other are laid at once, so that they meet without a seam; pieces of one
+    strip that follow each other are one polygon.
     """
     seed = int(look[look_at.SEED])
     width = scratch.cover.shape[1] - 2
     cover, touched = scratch.cover[horizon:count], scratch.touched[horizon:count]
     colours, rows = scratch.colours[horizon:count], scratch.rows[horizon:count]
+    points, polygon, view = scratch.points, scratch.polygon, scratch.lens
     before, first, last = -1, count, 0
+    start, stop, weight = 0, 0, 1.0  # the strip that may go on
     for k in range(len(ribbons) + 1):
+        nearest = math.inf if k == len(ribbons) else nearest_of(ribbons[k], view, width, x, y, focal)
+        if nearest == math.inf and k < len(ribbons):
+            continue
+        row_m = nearest * nearest / (CAMERA_Z_M * focal)
+        dash, period, apart = 1.0, 1.0, False
+        if k < len(ribbons):
+            dash, period, apart = dashes_of(ribbons[k], look, row_m)
+            if stop == int(ribbons[k, RIBBON_FIRST]) and stop > start and not apart and goes_on(ribbons, edges, k):
+                stop = int(ribbons[k, RIBBON_LAST])
+                continue
+        if stop > start:
+            a, b = add_strip(cover, touched, points, polygon, view, edges, start, stop, x, y, focal, weight)
+            first, last, start, stop = min(first, a), max(last, b), 0, 0
         laid = -1 if k == len(ribbons) else colour_class(int(ribbons[k, SURFACE]))
         if laid != before:
             if last > first:
@@ -257,14 +283,10 @@ def lay_ribbons(
             before, first, last = laid, count, 0
         if k == len(ribbons):
             return
-        nearest = nearest_of(ribbons[k], scratch.lens, width, x, y)
-        if nearest == math.inf:
-            continue
-        a, b = add_ribbon(
-            cover, touched, scratch.points, scratch.polygon, scratch.lens, ribbons[k], edges, look, x, y,
-            STEP_M * math.sqrt(nearest / focal) * (1.0 + nearest / BEND_M), nearest * nearest / (CAMERA_Z_M * focal),
-        )  # fmt: skip
-        first, last = min(first, a), max(last, b)
+        start, stop, weight = int(ribbons[k, RIBBON_FIRST]), int(ribbons[k, RIBBON_LAST]), dash / period
+        if apart:
+            a, b = add_dashes(cover, touched, points, polygon, view, edges, start, stop, x, y, dash, period)
+            first, last, start, stop = min(first, a), max(last, b), 0, 0
 
 
 @lean_kernel
