@@ -80,6 +80,8 @@ class Away:
     noise: tuple[Smooth, ...] = (Smooth(0.4, 0.1, 0.5), Smooth(0.7, 0.25, 0.5), Smooth(1.2, 0.5, 0.4))
     any_pedal: float = 0.4  # of the turns that begin at a pedal drawn at random
     full_brake: float = 0.08  # of the turns that brake fully
+    impatient: float = 0.5  # of the turns that begin nearly standing: set off, whatever waits
+    standing_mps: float = 2.0
 
 
 STYLE = {  # of ExpertConfig
@@ -175,7 +177,7 @@ class Explorer:
         self._left_s = self._strength = self._sign = 0.0
         self._wander_left_s = self._wander = 0.0
         self.taught: list[bool] = []  # of the actions so far: chosen with the expert's knowledge
-        self._is_away, self._turn_left_s = True, 0.0
+        self._is_away, self._sets_off, self._turn_left_s = True, False, 0.0
         self._held = self._lately = self._away_unit = np.zeros(2)
         self._away_noise = self.config.away.noise[0]
         if self.mood is not Mood.CLEAN:
@@ -215,9 +217,9 @@ class Explorer:
             self._turn_left_s = 0.0
         if self._turn_left_s <= 0.0:
             self._is_away = not self._is_away
-            span = away.careless_s if self.mood is Mood.CARELESS else away.away_s
-            self._turn_left_s = self._rng.uniform(*(span if self._is_away else away.looking_s))
             self._begin_away(frame)
+            span = away.careless_s if self.mood is Mood.CARELESS or self._sets_off else away.away_s
+            self._turn_left_s = self._rng.uniform(*(span if self._is_away else away.looking_s))
         if not self._is_away:
             return False
         smooth = self._away_noise
@@ -232,8 +234,11 @@ class Explorer:
         self._held = self._lately.copy()
         self._away_unit = np.zeros(2)
         self._away_noise = away.noise[rng.integers(len(away.noise))]
+        self._sets_off = frame.speed_mps < away.standing_mps and rng.random() < away.impatient
         pedal = rng.random()
-        if pedal < away.full_brake:
+        if self._sets_off:
+            self._held[1] = rng.uniform(0.3, 1.0)
+        elif pedal < away.full_brake:
             self._held[1] = -1.0
         elif pedal < away.full_brake + away.any_pedal:
             self._held[1] = rng.uniform(-1.0, 1.0)
