@@ -20,8 +20,13 @@ from wm_sim.drivers.pace import AHEAD_OFFSET, wanted
 from wm_sim.drivers.planning import Plan, Planner
 from wm_sim.drivers.situation import GRAVITY_MPS2, Situation
 from wm_sim.scene import LCURVATURE, LINE_STEP_M
+from wm_sim.vehicle import STEER_RATE_MAX_RADPS
 from wm_sim.world import Frame, World
 
+EMERGENCY_MPS2 = 4.5  # braking beyond it is not softened at all
+TURN_CHANGE_MPS2, TURN_FREER_MPS3 = 0.6, 1.5  # most change of lateral acceleration per step, at first and growing
+TURN_FROM_MPS = 4.0  # slower than that, the wheels turn no faster
+PREVIEW_GROWS = 2.5  # at most, to cancel a large error calmly
 FEEL_FROM_MPS, FEEL_SHARE, FEEL_MOST_1PM = 2.0, 0.1, 0.03  # how fast a steering that pulls to a side is learned
 
 
@@ -42,7 +47,7 @@ class ExpertConfig:
     brake_mps2: float = 2.5
     speed_gain_1ps: float = 0.9
     change_mps2: float = 0.7  # most between the measured and the wished acceleration, while nothing is urgent
-    urgent_mps2: float = 3.0  # braking beyond it is not softened
+    urgent_mps2: float = 3.0  # braking beyond it is softened half as much
 
 
 class ExpertDriver:
@@ -65,7 +70,10 @@ class ExpertDriver:
     def act(self, frame: Frame) -> NDArray[np.float32]:
         acceleration = self.acceleration(frame)
         self._feel(frame)
-        return from_physical(self.steering(frame, self._aside(frame)), acceleration)
+        wish, v = self.steering(frame, self._aside(frame)), frame.speed_mps
+        most = (TURN_CHANGE_MPS2 + TURN_FREER_MPS3 * frame.time_s) * self._gain(v) / max(v, TURN_FROM_MPS) ** 2
+        now = frame.steering_angle_rad
+        return from_physical(min(max(wish, now - most), now + most), acceleration)
 
     def _feel(self, frame: Frame) -> None:
         """Learn how much more than an average car this one turns to the left (1/m) at the measured steering angle."""
@@ -90,11 +98,22 @@ class ExpertDriver:
         """Steering angle (rad) that brings the car to `lateral_target_m` left of the lane centre."""
         c, truth, v = self.config, frame.truth, frame.speed_mps
         s = self._start_s + truth.progress_m + v * c.delay_s
-        preview = self._preview(v)
-        # Pure pursuit of the error: the arc that cancels it `preview` metres ahead, on top of the road's own.
         lateral = truth.lateral_error_m - lateral_target_m + v * c.delay_s * math.sin(truth.heading_error_rad)
-        correction = -2.0 * (lateral + preview * math.sin(truth.heading_error_rad)) / preview**2
+        aim = math.sin(truth.heading_error_rad)
+        preview = self._calm(v, lateral, aim)
+        # Pure pursuit of the error: the arc that cancels it `preview` metres ahead, on top of the road's own.
+        correction = -2.0 * (lateral + preview * aim) / preview**2
         return math.atan(self._gain(v) * (self._curvature_at(s) + correction - self._pull))
+
+    def _calm(self, v: float, lateral_m: float, aim: float) -> float:
+        """Metres ahead to cancel an error at: more for a large one, for the wheels turn only so fast."""
+        usual = preview = self._preview(v)
+        while preview < PREVIEW_GROWS * usual:
+            turn = self.config.wheelbase_m * 2.0 * abs(lateral_m + preview * aim) / preview**2
+            if turn <= STEER_RATE_MAX_RADPS * preview / (math.sqrt(2.0) * max(v, 1.0)):
+                break
+            preview *= 1.1
+        return preview
 
     def _aside(self, frame: Frame) -> float:
         """Offset to steer for: that of the plan at the point looked at."""
@@ -128,7 +147,8 @@ class ExpertDriver:
             sight.s, sight.v, 0, start, plan.ahead, sight.cast, sight.roles, law, plan.share, plan.accel, plan.stop_s
         )
         wish = max(min(wish, plan.most), -BRAKE_MAX_MPS2)
-        if wish > -c.urgent_mps2:
+        if wish > -EMERGENCY_MPS2:
             now = min(max(frame.acceleration_mps2, -c.brake_mps2), c.accel_mps2)  # what a full brake left is let go
-            wish = min(max(wish, now - c.change_mps2), now + c.change_mps2)
+            change = c.change_mps2 if wish > -c.urgent_mps2 else 2.0 * c.change_mps2
+            wish = min(max(wish, now - change), now + c.change_mps2)
         return wish

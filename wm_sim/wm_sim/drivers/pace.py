@@ -129,6 +129,7 @@ def wanted(
         beside = min(max(int((row[F_S] - start_s) / LINE_STEP_M), 0), last)
         room = row[F_HALF_D] + 0.5 * EGO_WIDTH_M + 0.5 * SIDE_M
         in_way = abs(row[F_D] - ahead[beside, AHEAD_OFFSET]) < room
+        floor = -law[LAW_BRAKE_MOST] if in_way else -law[LAW_BRAKE]  # who only will be in the way can wait
         if not in_way and cast[k, later, F_D] != FAR_M:
             beside = min(max(int((cast[k, later, F_S] - start_s) / LINE_STEP_M), 0), last)
             in_way = abs(cast[k, later, F_D] - ahead[beside, AHEAD_OFFSET]) < room
@@ -137,7 +138,7 @@ def wanted(
             change = (cast[k, min(step + 2, later), F_ALONG_MPS] - row[F_ALONG_MPS]) / (2.0 * FORECAST_STEP_S)
             if cast[k, min(step + 2, later), F_D] == FAR_M:
                 change = 0.0
-            wish = min(wish, following(v, gap, max(row[F_ALONG_MPS], 0.0), change, law))
+            wish = min(wish, max(floor, following(v, gap, max(row[F_ALONG_MPS], 0.0), change, law)))
     return wish
 
 

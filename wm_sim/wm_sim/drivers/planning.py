@@ -28,7 +28,7 @@ from wm_sim.drivers.pace import (
 )
 from wm_sim.drivers.roles import time_until
 from wm_sim.drivers.situation import Sight, Situation
-from wm_sim.observation import EGO_FRONT_X_M
+from wm_sim.observation import EGO_FRONT_X_M, EGO_LENGTH_M
 from wm_sim.scene import HAS_WAY, LAMP_GREEN, LAMP_YELLOW, LIMIT_MPS, LINE_STEP_M, YIELD_IN, YIELD_LINE_S, YIELD_OUT
 
 NEVER_S = 1.0e9  # an arc length that is never reached
@@ -39,6 +39,7 @@ WINDOW_S = 1.2  # before and after somebody who crosses
 KEEP_CARE = 0.75  # of the margins, for who already decided to go
 LIGHT_M = 2.2  # from the front bumper to the stop line
 LINE_M = 0.6  # the same at a yield line
+ZONE_M = 0.8  # and before the ground of others itself
 PERSON_M = 3.5  # and before somebody who crosses
 COMFORT_STOP_MPS2 = 3.0
 DECIDE_S, EARLY_STOP_MPS2 = 6.0, 1.4  # a meeting later than that, before which so gentle a stop will do, can wait
@@ -68,6 +69,7 @@ class Planner:
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
         rows = situation.conflicts
+        rows = rows[np.argsort(rows[:, YIELD_IN], kind="stable")]
         self._crossed = rows[rows[:, YIELD_OUT] - rows[:, YIELD_IN] < ZONE_MOST_M]
         self._zones = np.ascontiguousarray(self._crossed[:, [YIELD_IN, YIELD_OUT]])
         self._known: dict[int, Swerve] = {}  # thought of
@@ -206,16 +208,27 @@ class Planner:
         usual = float(law[LAW_ACCEL])
         who, _ = self._imagine(sight, ahead, law, 1.0, usual, stop_s, 1.0)
         self._share = 0.0
-        place = self._place_before(who, sight, float(law[LAW_BRAKE_MOST]))
+        brake_most = float(law[LAW_BRAKE_MOST])
+        place = self._place_before(who, sight, brake_most)
         if place is not None:
             return Plan(ahead, 1.0, usual, min(stop_s, place), np.inf, False)
         for care in (0.4, 0.0):
             for share, accel in ((1.0, usual), (1.0, BRISK_MPS2), (0.6, usual), (0.3, usual), (0.0, usual)):
                 if self._imagine(sight, ahead, law, share, accel, stop_s, care)[0] == -1:
                     return Plan(ahead, share, accel, stop_s, np.inf, False)
-        return Plan(ahead, 1.0, usual, stop_s, -float(law[LAW_BRAKE_MOST]), False)
+        place = self._place_before(who, sight, brake_most, in_zones=True)
+        if place is not None:
+            return Plan(ahead, 1.0, usual, min(stop_s, place), np.inf, False)
+        return Plan(ahead, 1.0, usual, stop_s, -brake_most, False)
 
-    def _place_before(self, who: int, sight: Sight, brake_most: float) -> float | None:
+    def _clear(self, place: float, front: float) -> float:
+        """The place, or that before the zones of others in which the car would stand."""
+        for row in self._crossed[::-1]:
+            if front - 0.3 < row[YIELD_IN] < place and place - EGO_LENGTH_M < row[YIELD_OUT]:
+                place = float(row[YIELD_IN]) - ZONE_M
+        return place
+
+    def _place_before(self, who: int, sight: Sight, brake_most: float, in_zones: bool = False) -> float | None:
         """Where the front bumper can still stand out of the way of `who`; None where it is too late."""
         front = sight.s + EGO_FRONT_X_M
         rows = self._situation.conflicts
@@ -223,7 +236,7 @@ class Planner:
         places: list[float] = []
         for row in rows:
             if row[YIELD_IN] > front - 0.3:
-                places += [float(row[YIELD_LINE_S]) - LINE_M, float(row[YIELD_IN]) - 0.8]
+                places += [float(row[YIELD_LINE_S]) - LINE_M, float(row[YIELD_IN]) - ZONE_M]
         if not places and who >= 0:
             rows = sight.cast[who]
             rows = rows[rows[:, F_D] != FAR_M]
@@ -232,6 +245,8 @@ class Planner:
                 return None  # it moves on: no place, but a speed, keeps clear of it
             low = float((near if len(near) else rows)[:, F_S].min() - rows[0, F_HALF_S])
             places = [low - PERSON_M, low - 1.0]
+        if not in_zones:
+            places = [self._clear(place, front) for place in places]
         for place, brake in zip(
             sorted(places), [min(COMFORT_STOP_MPS2, brake_most)] * (len(places) - 1) + [brake_most], strict=True
         ):
