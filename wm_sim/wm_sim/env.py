@@ -17,6 +17,7 @@ from wm_sim.episodes import Episodes
 from wm_sim.errors import SimError
 from wm_sim.infos import single_info
 from wm_sim.observation import SCAN_MAX_M, STATE_SIZE, STEP_S
+from wm_sim.sensors.semantic import Label
 from wm_sim.vehicle import SPEED_MAX_MPS, STEER_LIMIT_RAD
 from wm_sim.window import Window
 from wm_sim.world import World, WorldConfig
@@ -39,7 +40,7 @@ def observation_space(worlds: Worlds) -> spaces.Dict:
     )  # fmt: skip
     low = -high
     low[0] = low[6] = 0.0
-    bounds: dict[str, tuple[Any, Any]] = {"state": (low, high), "scan": (0.0, SCAN_MAX_M)}
+    bounds: dict[str, tuple[Any, Any]] = {"state": (low, high), "scan": (0.0, SCAN_MAX_M), "semantic": (0, max(Label))}
     found: dict[str, spaces.Space[Any]] = {}
     for name, buffer in worlds.observation().items():
         least, most = bounds.get(name, (0, 255))

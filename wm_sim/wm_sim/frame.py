@@ -19,6 +19,8 @@ class WorldConfig:
 
     camera: bool = True
     scan: bool = True
+    semantic: bool = False  # classes of the camera's pixels, sensors/semantic.py
+    bev: bool = False  # the scene from above, sensors/bev.py
     noise: bool = True  # domain randomisation: car, look, localisation, sensor noise
     route_length_m: float | None = None
     time_limit_s: float | None = None

@@ -18,8 +18,10 @@ from wm_sim.scene import (
     NOISE_ON,
     SEED,
 )
+from wm_sim.sensors.bev import draw_bev
 from wm_sim.sensors.camera import Scratch, draw_camera
 from wm_sim.sensors.lidar import RANGE_NOISE_M, cast_scan
+from wm_sim.sensors.semantic import draw_labels
 from wm_sim.vehicle import YAW, X, Y
 
 _NOISE_MASK = 0x7FFFFFFFFFFF
@@ -79,3 +81,28 @@ def use_lidar(w: WorldArrays, n: int) -> None:
     noise = RANGE_NOISE_M if setup[NOISE_ON] > 0.0 else 0.0
     agents = w.agents[n, : w.counts[n, AGENTS]]
     cast_scan(w.scan[n], agents, ego[X], ego[Y], ego[YAW], noise, noise_seed(setup, w.clock[n, TICKS]))
+
+
+@lean_kernel
+def use_labels(w: WorldArrays, labels: NDArray[np.uint8], scratch: Scratch, begin: int, end: int) -> None:
+    """Fill labels [N, H, W] of worlds begin..end - 1 with what their cameras would see now, had they no faults."""
+    for n in range(begin, end):
+        ego, counts = w.ego[n], w.counts[n]
+        draw_labels(
+            labels[n], scratch, w.ribbons[n, : counts[RIBBONS]], w.edges[n, : counts[EDGES]],
+            w.signals[n, : counts[SIGNALS]], w.agents[n, : counts[AGENTS]], w.look[n], ego[X], ego[Y], ego[YAW],
+        )  # fmt: skip
+
+
+@lean_kernel
+def use_bev(
+    w: WorldArrays, images: NDArray[np.uint8], looks: NDArray[np.float64], scratch: Scratch, begin: int, end: int
+) -> None:
+    """Fill images [N, 64, 64, 3] of worlds begin..end - 1; looks [N, APPEARANCE_SIZE] of bev_look."""
+    for n in range(begin, end):
+        ego, counts = w.ego[n], w.counts[n]
+        draw_bev(
+            images[n], scratch, w.ribbons[n, : counts[RIBBONS]], w.edges[n, : counts[EDGES]],
+            w.signals[n, : counts[SIGNALS]], w.agents[n, : counts[AGENTS]], looks[n], ego[X], ego[Y], ego[YAW],
+            w.clock[n, TICKS] * PHYSICS_STEP_S,
+        )  # fmt: skip

@@ -13,7 +13,9 @@ from wm_sim.arrays import TRUTH_NAMES, WorldArrays, empty_arrays, load_scenario
 from wm_sim.errors import SimError
 from wm_sim.frame import WorldConfig
 from wm_sim.scenarios import Scenario
-from wm_sim.sensors.camera import camera_scratch
+from wm_sim.sensors.appearance import APPEARANCE_SIZE
+from wm_sim.sensors.bev import BEV_SIZE, bev_look
+from wm_sim.sensors.camera import Scratch, camera_scratch
 
 if TYPE_CHECKING:
     from wm_sim.world import World
@@ -43,7 +45,8 @@ class Worlds:
         self._missing = count
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         bounds = np.linspace(0, count, min(threads, count) + 1).round().astype(int).tolist()
-        self._scratches = [camera_scratch(height, width) for _ in bounds[1:]]
+        cameras = [camera_scratch(height, width) for _ in bounds[1:]]
+        self._scratches = [(camera, camera_scratch(BEV_SIZE, BEV_SIZE) if config.bev else camera) for camera in cameras]
         self._chunks = list(zip(self._scratches, bounds[:-1], bounds[1:], strict=True))
         arrays = self.arrays
         self.camera, self.scan, self.state, self.pose = arrays.camera, arrays.scan, arrays.state, arrays.pose
@@ -51,6 +54,10 @@ class Worlds:
         self.terminated, self.truncated = arrays.terminated, arrays.truncated
         self.reward: NDArray[np.float64] = arrays.truth[:, TRUTH_NAMES.index("reward")]
         self.scan[:] = stepping.SCAN_MAX_M
+        side = BEV_SIZE if config.bev else 0
+        self.semantic = np.zeros((count, *(config.camera_size if config.semantic else (0, 0))), dtype=np.uint8)
+        self.bev = np.zeros((count, side, side, 3), dtype=np.uint8)
+        self._bev_looks = np.zeros((count if config.bev else 0, APPEARANCE_SIZE))
 
     def __len__(self) -> int:
         return len(self.scenarios)
@@ -60,6 +67,8 @@ class Worlds:
         self._missing -= self.scenarios[n] is None
         self.scenarios[n] = scenario
         self.arrays = load_scenario(self.arrays, n, scenario)
+        if self.config.bev:
+            self._bev_looks[n] = bev_look(scenario.scene.look)
         self._run(n, stepping.BEGIN | self._look)
 
     def step(self, actions: ArrayLike) -> None:
@@ -71,14 +80,25 @@ class Worlds:
             raise SimError(f"{self._missing} of {len(self)} worlds have no episode yet: load a scenario into each.")
         what = stepping.STEP | self._look
         if self._pool is None:
-            stepping.run(self.arrays, wanted, self._scratches[0], 0, len(self), what)
+            self._advance(wanted, self._scratches[0], 0, len(self), what)
             return
-        jobs = [self._pool.submit(stepping.run, self.arrays, wanted, *chunk, what) for chunk in self._chunks]
+        jobs = [self._pool.submit(self._advance, wanted, *chunk, what) for chunk in self._chunks]
         for job in jobs:
             job.result()
 
     def _run(self, n: int, what: int) -> None:
-        stepping.run(self.arrays, _NO_ACTION, self._scratches[0], n, n + 1, what)
+        self._advance(_NO_ACTION, self._scratches[0], n, n + 1, what)
+
+    def _advance(
+        self, actions: NDArray[np.float32], scratches: tuple[Scratch, Scratch], begin: int, end: int, what: int
+    ) -> None:
+        """Worlds begin..end - 1, and the views of them that are drawn on request only."""
+        scratch, bev_scratch = scratches  # for the camera and for the view from above
+        stepping.run(self.arrays, actions, scratch, begin, end, what)
+        if what & stepping.LOOK and self.config.semantic:
+            sensing.use_labels(self.arrays, self.semantic, scratch, begin, end)
+        if what & stepping.LOOK and self.config.bev:
+            sensing.use_bev(self.arrays, self.bev, self._bev_looks, bev_scratch, begin, end)
 
     def picture(self, n: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """What the camera of world n sees now, at any size (height, width)."""
@@ -105,6 +125,10 @@ class Worlds:
             seen["camera"] = self.camera
         if self.config.scan:
             seen["scan"] = self.scan
+        if self.config.semantic:
+            seen["semantic"] = self.semantic
+        if self.config.bev:
+            seen["bev"] = self.bev
         return seen
 
     def truth_columns(self) -> dict[str, NDArray[np.float64]]:

@@ -56,7 +56,7 @@ STRIPE_M = 0.5
 DETAIL_PX = 0.3  # stripes and dark sills narrower than this are left out
 REAR, FRONT, RIGHT, LEFT, TOP = range(5)
 LABEL_SHARE = 0.35  # a pixel belongs to a body from this share on
-LABEL_VEHICLE, LABEL_SIGNAL = 4, 8  # semantic.py; persons, cyclists and barriers follow vehicles as in scene.BODY
+LABEL_VEHICLE, LABEL_SIGNAL = 6, 10  # semantic.Label; persons, cyclists, barriers follow vehicles as in scene.BODY
 
 
 @lean_kernel
@@ -142,13 +142,13 @@ def faces_seen(at: NDArray[np.float64], ox: float, oy: float) -> tuple[int, int,
 
 @lean_kernel
 def label_box(
-    scratch: Scratch, labels: NDArray[np.uint8], band: int, frame: tuple[float, float, float, float],
+    scratch: Scratch, labels: NDArray[np.uint8], frame: tuple[float, float, float, float],
     at: NDArray[np.float64], ox: float, oy: float, label: int,
 ) -> None:  # fmt: skip
     """Write a class where a box is seen."""
     along, across, above = faces_seen(at, ox, oy)
     first, last = add_outline(scratch, frame, at, along, across, above)
-    sweep_label(labels, scratch.cover, scratch.touched, band, first, last, label, LABEL_SHARE)
+    sweep_label(labels, scratch.cover, scratch.touched, first, last, label, LABEL_SHARE)
 
 
 @lean_kernel
@@ -261,10 +261,10 @@ def order_bodies(
 
 @lean_kernel
 def draw_bodies(
-    scratch: Scratch, labels: NDArray[np.uint8], band: int, agents: NDArray[np.float64], signals: NDArray[np.float64],
+    scratch: Scratch, labels: NDArray[np.uint8], agents: NDArray[np.float64], signals: NDArray[np.float64],
     look: NDArray[np.float64], x: float, y: float, yaw: float, time_s: float,
 ) -> None:  # fmt: skip
-    """Agents and signals over the band, farthest first; where `labels` has rows, their classes instead of colours."""
+    """Agents and signals over the band, farthest first; as classes instead of colours if `labels` [R, W] has rows."""
     focal = 0.5 * (scratch.cover.shape[1] - 2) / HALF_TAN
     cx, cy = x + CAMERA_X_M * math.cos(yaw), y + CAMERA_X_M * math.sin(yaw)
     for i in range(order_bodies(scratch, agents, signals, x, y, yaw)):
@@ -281,7 +281,7 @@ def draw_bodies(
         if len(labels) > 0:
             label = LABEL_SIGNAL if k < 0 else LABEL_VEHICLE + int(agents[k, BODY])
             for n in range(count):
-                label_box(scratch, labels, band, frame, scratch.boxes[n], ox, oy, label)
+                label_box(scratch, labels, frame, scratch.boxes[n], ox, oy, label)
             continue
         hide = math.exp(-distance / look[look_at.HAZE])
         clear = look[look_at.GAIN] * hide

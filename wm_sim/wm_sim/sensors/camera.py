@@ -9,9 +9,10 @@ from wm_sim.kernel import hash_bits, lean_kernel
 from wm_sim.observation import CAMERA_PITCH_RAD
 from wm_sim.sensors import appearance as look_at
 from wm_sim.sensors.bodies import draw_bodies
-from wm_sim.sensors.ground import HALF_TAN, camera_view, lay_grass, lay_ribbons, rows_of_ground
+from wm_sim.sensors.ground import HALF_TAN, camera_view, lay_grass, rows_of_ground
 from wm_sim.sensors.raster import NOISE_VALUES, SEGMENT, Scratch, camera_scratch
 from wm_sim.sensors.sky import draw_sky, grow_trees
+from wm_sim.sensors.strips import lay_ribbons
 
 NOISE_SPREAD = 73.9  # standard deviation of even numbers from -128 to 127
 _PLACES = np.uint64(NOISE_VALUES - 1)
@@ -69,7 +70,7 @@ def draw_camera(
         if horizon < count:
             lay_grass(scratch.colours, scratch.rows, horizon, count, look)
             camera_view(scratch.lens, height, width, band + horizon, yaw, pitch)
-            lay_ribbons(scratch, ribbons, edges, look, x, y, horizon, count, focal)
+            lay_ribbons(scratch, no_labels, ribbons, edges, look, x, y, horizon, count, focal)
         camera_view(scratch.lens, height, width, band, yaw, pitch)
-        draw_bodies(scratch, no_labels, band, agents, signals, look, x, y, yaw, time_s)
+        draw_bodies(scratch, no_labels, agents, signals, look, x, y, yaw, time_s)
         develop(image, scratch.colours, scratch.noise, band, count, look[look_at.NOISE], noise_seed)

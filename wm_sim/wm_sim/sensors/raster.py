@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from wm_sim.kernel import lean_kernel
+from wm_sim.kernel import inner_kernel, lean_kernel
 
 BAND_PIXELS = 16384  # large pictures are drawn in bands of about this many pixels
 NOISE_VALUES = 65536
@@ -87,7 +87,7 @@ def _lowest_bit(typing_context: Any, word: Any) -> Any:
 lowest_bit: Any = intrinsic(_lowest_bit)
 
 
-@lean_kernel
+@inner_kernel
 def mark(touched: NDArray[np.uint64], row: int, first: int, last: int) -> None:
     """Note that the cells first to last of a row are not zero."""
     above = _ALL << (np.uint64(first) & _LOW6)
@@ -102,7 +102,7 @@ def mark(touched: NDArray[np.uint64], row: int, first: int, last: int) -> None:
     touched[row, last >> 6] |= below
 
 
-@lean_kernel
+@inner_kernel
 def add_border(cover: NDArray[np.float32], touched: NDArray[np.uint64], y0: float, y1: float, sign: float) -> None:
     """What lies left of the picture counts at its border."""
     y = y0
@@ -113,7 +113,7 @@ def add_border(cover: NDArray[np.float32], touched: NDArray[np.uint64], y0: floa
         y = below
 
 
-@lean_kernel
+@inner_kernel
 def add_edge(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], x0: float, y0: float, y1: float, slope: float, sign: float
 ) -> None:
@@ -200,7 +200,7 @@ def add_polygon(
     return int(top), math.ceil(bottom)
 
 
-@lean_kernel
+@inner_kernel
 def project(points: NDArray[np.float64], polygon: NDArray[np.float64], count: int, nearest: float) -> int:
     """Homogeneous points [count, 3] to pixels, cut off where they come nearer than `nearest`; how many are left."""
     kept = 0

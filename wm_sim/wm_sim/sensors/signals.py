@@ -1,4 +1,4 @@
-"""Traffic lights: which lamp is lit, and how it shines in the picture."""
+"""Traffic lights: how their lamps shine in the picture."""
 
 from __future__ import annotations
 
@@ -8,16 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.kernel import lean_kernel
-from wm_sim.scene import (
-    GREEN_S,
-    LAMP_GREEN,
-    LAMP_RED,
-    LAMP_YELLOW,
-    OFFSET_S,
-    RED_S,
-    SIGNAL_Z,
-    YELLOW_S,
-)
+from wm_sim.lamps import lit_lamp
+from wm_sim.scene import SIGNAL_Z
 from wm_sim.sensors.raster import Scratch
 from wm_sim.sensors.sweep import mix_pixel
 
@@ -26,17 +18,6 @@ LAMP_SPACING_M = 0.42
 LAMP_RADIUS_PX = 0.85  # a lit lamp glares: it never looks smaller
 LAMP_RGB = ((40.0, 255.0, 130.0), (255.0, 196.0, 40.0), (255.0, 40.0, 28.0))  # green, yellow, red
 DARK_RGB = ((12.0, 44.0, 28.0), (50.0, 40.0, 14.0), (54.0, 16.0, 14.0))
-
-
-@lean_kernel
-def lit_lamp(signal: NDArray[np.float64], time_s: float) -> int:
-    """LAMP_GREEN, LAMP_YELLOW or LAMP_RED at a time."""
-    period = signal[GREEN_S] + signal[YELLOW_S] + signal[RED_S]
-    into = time_s + signal[OFFSET_S]
-    into -= period * math.floor(into / max(period, 1e-9))
-    if into < signal[GREEN_S]:
-        return LAMP_GREEN
-    return LAMP_YELLOW if into < signal[GREEN_S] + signal[YELLOW_S] else LAMP_RED
 
 
 @lean_kernel

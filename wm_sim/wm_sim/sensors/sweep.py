@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import lean_kernel
+from wm_sim.kernel import inner_kernel, lean_kernel
 from wm_sim.sensors.raster import (
     CELLS,
     CLEAR,
@@ -33,7 +33,7 @@ _ONE64 = np.uint64(1)
 _PER_BIT = np.float32(1.0 / 4294967296.0)
 
 
-@lean_kernel
+@inner_kernel
 def mixed(a: np.uint32, b: np.uint32, seed: np.uint32) -> np.uint32:
     """32 bits that depend on three integers; simple enough for the compiler to make many at once."""
     h = np.uint32(np.uint32(a * _HASH_X + seed) ^ np.uint32(b * _HASH_Y))
@@ -41,7 +41,7 @@ def mixed(a: np.uint32, b: np.uint32, seed: np.uint32) -> np.uint32:
     return np.uint32(h * _HASH_MIX)
 
 
-@lean_kernel
+@inner_kernel
 def fill_rough(
     colours: NDArray[np.float32], row: int, start: int, end: int, red: float, green: float, blue: float,
     rows: NDArray[np.float64], cells: float, grain: float, seed: int,
@@ -69,7 +69,7 @@ def fill_rough(
         filled[3 * u + 2] = b * factor
 
 
-@lean_kernel
+@inner_kernel
 def fill_flat(
     colours: NDArray[np.float32], row: int, start: int, end: int, red: float, green: float, blue: float
 ) -> None:
@@ -82,7 +82,7 @@ def fill_flat(
         filled[3 * u + 2] = b
 
 
-@lean_kernel
+@inner_kernel
 def mix_pixel(
     colours: NDArray[np.float32], row: int, u: int, share: np.float32,
     hide: np.float32, red: np.float32, green: np.float32, blue: np.float32,
@@ -94,7 +94,7 @@ def mix_pixel(
     colours[row, 3 * u + 2] = b + share * (blue - hide * b)
 
 
-@lean_kernel
+@inner_kernel
 def mix_run(
     colours: NDArray[np.float32], row: int, start: int, end: int, share: np.float32,
     hide: np.float32, red: np.float32, green: np.float32, blue: np.float32,
@@ -142,7 +142,7 @@ def sweep_ground(
                 start = end + 1
 
 
-@lean_kernel
+@inner_kernel
 def worn(share: np.float32, rows: NDArray[np.float64], row: int, u: int, wear: float, seed: int) -> np.float32:
     """Share of a pixel that is left of paint, which wears off in patches."""
     patch = np.float32(0.5)
@@ -216,9 +216,9 @@ def sweep_mix(
 @lean_kernel
 def sweep_label(
     labels: NDArray[np.uint8], cover: NDArray[np.float32], touched: NDArray[np.uint64],
-    band: int, first: int, last: int, label: int, least: float,
+    first: int, last: int, label: int, least: float,
 ) -> None:  # fmt: skip
-    """Write a class where at least `least` of the pixel is covered; row `first` is row band + first of the labels."""
+    """Write a class where at least `least` of the pixel is covered."""
     for row in range(first, last):
         share, start = 0.0, 0
         for word in range(touched.shape[1]):
@@ -228,9 +228,9 @@ def sweep_label(
                 end = 64 * word + lowest_bit(bits)
                 bits &= bits - _ONE64
                 if share >= least:
-                    labels[band + row, start:end] = label
+                    labels[row, start:end] = label
                 share += cover[row, end]
                 cover[row, end] = 0.0
                 start = end
         if share >= least:
-            labels[band + row, start:] = label
+            labels[row, start:] = label
