@@ -39,7 +39,7 @@ WINDOW_S = 1.2  # before and after somebody who crosses
 KEEP_CARE = 0.75  # of the margins, for who already decided to go
 LIGHT_M = 2.2  # from the front bumper to the stop line
 LINE_M = 0.6  # the same at a yield line
-ZONE_M = 0.8  # and before the ground of others itself
+ZONE_ROOMS_M = (1.3, 0.6)  # and before the ground of others itself, the less if it has to be
 PERSON_M = 3.5  # and before somebody who crosses
 COMFORT_STOP_MPS2 = 3.0
 DECIDE_S, EARLY_STOP_MPS2 = 6.0, 1.4  # a meeting later than that, before which so gentle a stop will do, can wait
@@ -221,11 +221,11 @@ class Planner:
             return Plan(ahead, 1.0, usual, min(stop_s, place), np.inf, False)
         return Plan(ahead, 1.0, usual, stop_s, -brake_most, False)
 
-    def _clear(self, place: float, front: float) -> float:
-        """The place, or that before the zones of others in which the car would stand."""
+    def _clear(self, place: float, front: float, room: float) -> float:
+        """The place, or that `room` before the zones of others in which the car would stand."""
         for row in self._crossed[::-1]:
             if front - 0.3 < row[YIELD_IN] < place and place - EGO_LENGTH_M < row[YIELD_OUT]:
-                place = float(row[YIELD_IN]) - ZONE_M
+                place = float(row[YIELD_IN]) - room
         return place
 
     def _place_before(self, who: int, sight: Sight, brake_most: float, in_zones: bool = False) -> float | None:
@@ -236,7 +236,7 @@ class Planner:
         places: list[float] = []
         for row in rows:
             if row[YIELD_IN] > front - 0.3:
-                places += [float(row[YIELD_LINE_S]) - LINE_M, float(row[YIELD_IN]) - ZONE_M]
+                places += [float(row[YIELD_LINE_S]) - LINE_M, *(float(row[YIELD_IN]) - room for room in ZONE_ROOMS_M)]
         if not places and who >= 0:
             rows = sight.cast[who]
             rows = rows[rows[:, F_D] != FAR_M]
@@ -246,7 +246,7 @@ class Planner:
             low = float((near if len(near) else rows)[:, F_S].min() - rows[0, F_HALF_S])
             places = [low - PERSON_M, low - 1.0]
         if not in_zones:
-            places = [self._clear(place, front) for place in places]
+            places = [self._clear(place, front, room) for place in places for room in ZONE_ROOMS_M]
         for place, brake in zip(
             sorted(places), [min(COMFORT_STOP_MPS2, brake_most)] * (len(places) - 1) + [brake_most], strict=True
         ):
