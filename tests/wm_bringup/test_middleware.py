@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ import time, rclpy
 from pathlib import Path
 rclpy.init()
 node = rclpy.create_node("listening")
-time.sleep(0.5)  # a thread names itself once it runs
-threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+limit, threads = time.monotonic() + 20.0, []
+while time.monotonic() < limit and not any(name.startswith("dds.udp") for name in threads):
+    time.sleep(0.5)  # a thread names itself once it runs
+    threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
 print(sum(name.startswith("dds.udp") for name in threads), sum(name.startswith("dds.shm") for name in threads))
 node.destroy_node()
 rclpy.shutdown()
@@ -48,9 +51,11 @@ def test_shell_and_processes_agree_and_what_the_user_set_wins(chosen: dict[str, 
     assert {name: value for name, value in heard.items() if value} == wanted
 
 
+@pytest.mark.ros
 def test_a_stack_node_uses_udp_and_no_shared_memory_that_a_killed_peer_could_leave_locked() -> None:
     env = bare() | middleware_defaults(bare())
-    done = subprocess.run(["python", "-c", LISTENING], env=env, capture_output=True, text=True, check=True, timeout=60)
+    command = [sys.executable, "-c", LISTENING]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=60)
     udp, shm = map(int, done.stdout.split())
     assert udp > 0
     assert shm == 0

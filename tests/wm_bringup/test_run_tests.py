@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 RUNNER = Path(__file__).parents[2] / "scripts/run_tests.py"
+pytestmark = pytest.mark.slow  # together: each starts pytest
 PLAIN = "def test_plain(): pass"
 FIRST_TIME = """
 import ctypes, os, pathlib, pytest, signal, subprocess, time
