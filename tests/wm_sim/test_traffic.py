@@ -10,7 +10,25 @@ from hypothesis import strategies as st
 from wm_sim import scene as at
 from wm_sim.geometry import boxes_overlap
 from wm_sim.observation import EGO_CENTRE_X_M, EGO_FRONT_X_M, EGO_LENGTH_M
+from wm_sim.traffic.idm import idm
 from wm_sim.vehicle import SPEED, X
+
+
+@pytest.mark.parametrize(
+    ("speed", "desired", "gap", "closing", "expected"),
+    [
+        (0.0, 20.0, math.inf, 0.0, 1.8),  # a: the whole acceleration
+        (10.0, 20.0, math.inf, 0.0, 1.8 * (1.0 - 1.0 / 16.0)),  # a (1 - (v / v0)^4)
+        (20.0, 20.0, math.inf, 0.0, 0.0),
+        (10.0, 20.0, 33.0, 0.0, 1.8 * (15.0 / 16.0 - 0.25)),  # s* = 2.5 + 14 = 16.5 m, half the gap
+        (10.0, 20.0, 53.0, 2.0 * math.sqrt(4.5), 1.8 * (15.0 / 16.0 - 0.25)),  # s* = 2.5 + 14 + 10 = 26.5 m
+        (10.0, 20.0, 25.0, -50.0, 1.8 * (15.0 / 16.0 - 0.01)),  # the lead gets away: s* = s0 = 2.5 m
+        (15.0, 10.0, math.inf, 0.0, -1.4 * 2.5),  # too fast: eased off, not a (1 - 5.06)
+        (20.0, 20.0, 1.0, 20.0, -8.0),  # no more than the tyres hold
+    ],
+)
+def test_idm_is_its_closed_form(speed, desired, gap, closing, expected):
+    assert idm(speed, desired, gap, closing, 1.4, 2.5, 1.8, 2.5) == pytest.approx(expected, abs=1e-6)
 
 
 @settings(max_examples=15, deadline=None)
@@ -191,6 +209,20 @@ def test_a_driver_behind_a_slow_car_changes_to_a_free_lane(scenes):
 def test_a_driver_without_anything_to_gain_stays_in_its_lane(scenes):
     agents = three_lanes(scenes, [(600.0, 0.0, 15.0, 15.0), (500.0, 0.0, 14.0, 14.0), (550.0, 3.5, 9.0, 9.0)])
     assert np.all(agents[:, :2, at.D] == 0.0)
+
+
+@pytest.mark.parametrize(("politeness", "changes"), [(0.0, True), (0.2, True), (0.24, False), (1.0, False)])
+def test_a_change_is_made_where_mobil_says_that_it_pays(scenes, politeness, changes):
+    # All drive 10 m/s, so that s* = 2.5 + 14 = 16.5 m. The lead 33 m ahead costs 1.8 / 4 = 0.45 m/s². Who is behind on
+    # the other lane would lose 0.9: the gain is 0.45 - 0.9 p, more than the 0.25 asked for while p < 0.222.
+    back = 16.5 * math.sqrt(1.8 / 0.9)
+    made = scenes.builder([scenes.straight(3000.0)])
+    made.add_agent(scenes.road_user(s=500.0, v=10.0, desired=20.0, POLITENESS=politeness, LANES_LEFT=1, LANE_M=3.5))
+    made.add_agent(scenes.road_user(s=537.5, v=10.0, desired=20.0))
+    made.add_agent(scenes.road_user(s=500.0 - 4.5 - back, d=3.5, v=10.0, desired=20.0))
+    world = scenes.world_of(made)
+    world.step((0.0, 0.0))
+    assert (world.cars[0, at.SHIFT_TO] == 3.5) == changes
 
 
 def test_nobody_changes_into_a_lane_whose_next_driver_would_have_to_brake_hard(scenes):
