@@ -55,7 +55,7 @@ SHADOW = 0.6
 STRIPE_M = 0.5
 DETAIL_PX = 0.3  # stripes and dark sills narrower than this are left out
 REAR, FRONT, RIGHT, LEFT, TOP = range(5)
-LABEL_SHARE = 0.35  # a pixel belongs to a body from this share on
+LABEL_SHARE, SIGNAL_SHARE = 0.35, 0.1  # a pixel belongs to a body, or to a light, which glares, from this share on
 LABEL_VEHICLE, LABEL_SIGNAL = 6, 10  # semantic.Label; persons, cyclists, barriers follow vehicles as in scene.BODY
 
 
@@ -148,7 +148,7 @@ def label_box(
     """Write a class where a box is seen."""
     along, across, above = faces_seen(at, ox, oy)
     first, last = add_outline(scratch, frame, at, along, across, above)
-    sweep_label(labels, scratch.cover, scratch.touched, first, last, label, LABEL_SHARE)
+    sweep_label(labels, scratch.cover, scratch.touched, first, last, label, SIGNAL_SHARE if label == LABEL_SIGNAL else LABEL_SHARE)
 
 
 @lean_kernel
