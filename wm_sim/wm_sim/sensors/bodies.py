@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from wm_sim.kernel import lean_kernel
 from wm_sim.observation import CAMERA_X_M, CAMERA_Z_M
 from wm_sim.scene import (
-    ACTIVE,
     BODY,
     CX,
     CY,
@@ -26,7 +25,8 @@ from wm_sim.scene import (
 )
 from wm_sim.sensors import appearance as look_at
 from wm_sim.sensors.ground import HALF_TAN, NEAREST_M
-from wm_sim.sensors.raster import BODIES, Scratch, add_polygon, project
+from wm_sim.sensors.order import order_bodies
+from wm_sim.sensors.raster import Scratch, add_polygon, project
 from wm_sim.sensors.shapes import (
     BOX_BLUE,
     BOX_GREEN,
@@ -49,11 +49,11 @@ from wm_sim.sensors.shapes import (
 from wm_sim.sensors.signals import draw_lamps
 from wm_sim.sensors.sweep import sweep_label, sweep_mix
 
-VISIBLE_M = 150.0
 BRAKING_MPS2 = -0.4
 SHADOW = 0.6
 STRIPE_M = 0.5
-DETAIL_PX = 0.3  # stripes and dark sills narrower than this are left out
+DETAIL_PX = 0.3  # stripes, sills and unlit lamps narrower than this are left out
+SHADED_PX = 1.2  # a body whose metre is smaller has the same light on all sides
 REAR, FRONT, RIGHT, LEFT, TOP = range(5)
 LABEL_SHARE, SIGNAL_SHARE = 0.35, 0.1  # a pixel belongs to a body, or to a light, which glares, from this share on
 LABEL_VEHICLE, LABEL_SIGNAL = 6, 10  # semantic.Label; persons, cyclists, barriers follow vehicles as in scene.BODY
@@ -148,7 +148,8 @@ def label_box(
     """Write a class where a box is seen."""
     along, across, above = faces_seen(at, ox, oy)
     first, last = add_outline(scratch, frame, at, along, across, above)
-    sweep_label(labels, scratch.cover, scratch.touched, first, last, label, SIGNAL_SHARE if label == LABEL_SIGNAL else LABEL_SHARE)
+    share = SIGNAL_SHARE if label == LABEL_SIGNAL else LABEL_SHARE
+    sweep_label(labels, scratch.cover, scratch.touched, first, last, label, share)
 
 
 @lean_kernel
@@ -174,8 +175,10 @@ def draw_box(
         if face < 0:
             continue
         own = light_on(face, sun)
+        if size_px <= SHADED_PX:
+            own = light
         base = (red * own, green * own, blue * own)
-        if face != main and style != WHEEL:
+        if face != main and style != WHEEL and size_px > SHADED_PX:
             main_base = (red * light, green * light, blue * light)
             add_detail(scratch, frame, face, main_base, base, clear, x0, x1, y0, y1, z0, z1)
         if face == TOP:
@@ -193,7 +196,7 @@ def draw_box(
                 add_detail(
                     scratch, frame, face, base, (34.0, 42.0, 52.0), clear, x0, x1, y0, y1, 0.55 * z1, z1
                 )
-            if face <= FRONT:
+            if face <= FRONT and ((braking and face == REAR) or 0.28 * size_px > DETAIL_PX):
                 lamp = (150.0, 22.0, 20.0)
                 if face == FRONT:
                     lamp = (216.0, 214.0, 198.0)
@@ -221,42 +224,6 @@ def draw_stripes(
         else:
             add_detail(scratch, frame, face, base, white, clear, from_m, to_m, at[Y0], at[Y1], at[Z0], at[Z1])
         from_m += 2.0 * STRIPE_M
-
-
-@lean_kernel
-def order_bodies(
-    scratch: Scratch, agents: NDArray[np.float64], signals: NDArray[np.float64], x: float, y: float, yaw: float
-) -> int:
-    """Sort what may be in sight, farthest first, into scratch.order: agents by row, signals by -1 - row; how many."""
-    cos, sin = math.cos(yaw), math.sin(yaw)
-    order, away = scratch.order, scratch.away
-    count = 0
-    for k in range(len(agents) + len(signals)):
-        if k < len(agents):
-            if agents[k, ACTIVE] == 0.0:
-                continue
-            dx, dy, half = agents[k, CX] - x, agents[k, CY] - y, 0.5 * (agents[k, LENGTH] + agents[k, WIDTH])
-            which = k
-        else:
-            dx, dy, half = signals[k - len(agents), SIGNAL_X] - x, signals[k - len(agents), SIGNAL_Y] - y, 1.0
-            which = len(agents) - 1 - k
-        ahead, aside = cos * dx + sin * dy - CAMERA_X_M, cos * dy - sin * dx
-        distance = math.sqrt(ahead * ahead + aside * aside)
-        if ahead < -half or distance > VISIBLE_M or abs(aside) > ahead + 2.0 * half + 2.0:
-            continue
-        if count == BODIES:
-            if distance >= away[0]:
-                continue
-            for i in range(BODIES - 1):
-                order[i], away[i] = order[i + 1], away[i + 1]
-            count -= 1
-        i = count
-        while i > 0 and away[i - 1] < distance:
-            order[i], away[i] = order[i - 1], away[i - 1]
-            i -= 1
-        order[i], away[i] = which, distance
-        count += 1
-    return count
 
 
 @lean_kernel

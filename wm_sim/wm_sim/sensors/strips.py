@@ -33,9 +33,9 @@ from wm_sim.sensors.raster import VERTICES, Scratch, add_polygon, project
 from wm_sim.sensors.sweep import sweep_ground, sweep_label, sweep_paint
 
 SIGHT_M = 120.0  # beyond, the ground is haze
-LINE_SIGHT_M = 1.5  # for each pixel of focal length: from there on a line is thinner than a twelfth of a pixel
+LINE_SIGHT_M, SHOULDER_SIGHT_M = 1.5, 2.0  # for each pixel of focal length: a line is a tenth of a pixel from there on
 STRIPE_M, STRIPE_PERIOD_M = 0.5, 1.0  # of a zebra crossing
-STEP_M = 6.4  # between a ribbon's edges at 1 m and focal length 1 px: a bend of 20 m radius then strays a quarter pixel
+STEP_M = 8.0  # between a ribbon's edges at 1 m and focal length 1 px: a bend of 20 m radius then strays 0.4 pixels
 BEND_M = 40.0  # … and farther ahead roads are taken to bend less
 STEP_NEAR_M = 2.0  # nothing in the picture is nearer
 MARKING = 3  # class of all paint
@@ -121,7 +121,9 @@ def nearest_of(
     """How near a ribbon may come (m, at least 2), inf where it is out of the picture."""
     dx, dy, radius = ribbon[MIDDLE_X] - x, ribbon[MIDDLE_Y] - y, ribbon[RADIUS_M]
     away = math.sqrt(dx * dx + dy * dy)
-    sight = SIGHT_M if ribbon[SURFACE] <= ASPHALT else min(LINE_SIGHT_M * focal, SIGHT_M)
+    sight = SIGHT_M
+    if ribbon[SURFACE] != ASPHALT:
+        sight = min((SHOULDER_SIGHT_M if ribbon[SURFACE] == SHOULDER else LINE_SIGHT_M) * focal, SIGHT_M)
     if away - radius > sight:
         return math.inf
     for border in range(3):  # ahead, right of the left border, left of the right one: all linear in the place
