@@ -97,6 +97,15 @@ def _free_domain() -> int:
     return found[0]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_kernels() -> None:
+    """The simulator's kernels on disk: in a fresh checkout a stack would compile them while a test waits for it."""
+    from wm_sim.frame import WorldConfig
+    from wm_sim.sim_node import warm_up
+
+    warm_up(WorldConfig())
+
+
 @pytest.fixture(scope="session")
 def free_domain() -> Callable[[], int]:
     return _free_domain
