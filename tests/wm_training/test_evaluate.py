@@ -65,7 +65,7 @@ def test_per_family_counts_the_drives_of_each_family() -> None:
     assert {name: row["episodes"] for name, row in report["families"].items()} == dict.fromkeys(FAMILIES, 2)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_the_figures_do_not_depend_on_workers_or_backend(backend: str) -> None:
     alone = measured(suite="all", episodes=5, agent="random", workers=1)
     shared = measured(suite="all", episodes=5, agent="random", workers=2, backend=backend)
