@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from wm_dynamics.heads import LABEL_NAMES
 from wm_training.errors import TrainingError
-from wm_training.sequences import Sequences
+from wm_training.sequences import KNOWN_NAMES, Sequences
 
 RISK_STEPS = 8  # a frame is risky when the accident comes within so many steps of 0.1 s
 HARDEST_BRAKING_MPS2 = 6.0
@@ -34,6 +35,19 @@ class Batch:
     labels: Tensor  # [B, T, 5] in the units of LABEL_NAMES
     taught: Tensor  # [B, T] 1 where the action was chosen by a driver that sees more than the sensors
     valid: Tensor  # [B, T]
+    known: Tensor = field(default_factory=lambda: torch.ones(0))  # [B, T, K] 1 where recorded, KNOWN_NAMES; [0]: all
+
+    def __post_init__(self) -> None:
+        if not self.known.numel():
+            object.__setattr__(self, "known", self.valid.new_ones(*self.valid.shape, len(KNOWN_NAMES)))
+
+    def knows(self, *names: str) -> Tensor:
+        """[B, T] 1 where all of these were recorded: names out of KNOWN_NAMES."""
+        return self.known[..., [KNOWN_NAMES.index(name) for name in names]].prod(-1)
+
+    def knows_each(self, names: Sequence[str]) -> Tensor:
+        """[B, T, len(names)] 1 where each of these was recorded."""
+        return self.known[..., [KNOWN_NAMES.index(name) for name in names]]
 
     def select_times(self, windows: list[slice]) -> Batch:
         """The same fields at several stretches of time, stacked along B; without pictures, which nobody imagines."""
@@ -95,6 +109,7 @@ class BatchSource:
             off_road_risk=_floats(self._off_road_risk, index),
             labels=_floats(self._labels, index),
             valid=torch.from_numpy(valid.astype(np.float32)),
+            known=_floats(sequences.known, index),
         )
 
 

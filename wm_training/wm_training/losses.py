@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wm_dynamics.heads import LABEL_SCALE, Readout
+from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE, Readout
 from wm_dynamics.rssm import categorical_kl, straight_through_sample
 from wm_dynamics.world_model import WorldModel
 from wm_perception.normalise import camera_to_unit, scan_to_unit, state_to_unit
+from wm_sim.observation import STATE_NAMES
 from wm_training.batches import Batch
 
 
@@ -70,7 +71,8 @@ def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tup
     mean, std = model.policy(beliefs.detach()[:, :-1])
     log_prob = torch.distributions.Normal(mean, std).log_prob(batch.action[:, :-1]).sum(-1)
     # Advantage-weighted regression (Peng et al. 2019, eq. 6): imitate what turned out better than usual.
-    advantage = (returns - read.value.detach())[:, :-1]
+    # Where no reward was recorded there is none to tell: every action is imitated alike.
+    advantage = ((returns - read.value.detach()) * batch.knows("reward"))[:, :-1]
     weight = (advantage / config.advantage_scale).clamp(-3.0, 1.5).exp()
     terms["policy"] = -config.policy * _mean(weight * log_prob, valid[:, 1:])
 
@@ -117,7 +119,7 @@ def lambda_returns(batch: Batch, value: Tensor, gamma: float, lam: float) -> Ten
     Arriving in a collision or off the road ends the return; any other end of the data is bootstrapped.
     """
     out = value.clone()
-    valid = batch.valid
+    valid = batch.valid * batch.knows("reward")
     for step in range(value.shape[1] - 2, -1, -1):
         after = (1.0 - lam) * value[:, step + 1] + lam * out[:, step + 1]
         earned = batch.reward[:, step + 1] + gamma * batch.alive[:, step + 1] * after
@@ -175,17 +177,19 @@ def _readout_terms(
 ) -> dict[str, Tensor]:
     labels = batch.labels / batch.labels.new_tensor(LABEL_SCALE)
     label_error = F.smooth_l1_loss(read.labels, labels, reduction="none")
-    label_error = (label_error * labels.new_tensor(LABEL_WEIGHT)).mean(-1)
+    label_error = label_error * labels.new_tensor(LABEL_WEIGHT) * batch.knows_each(LABEL_NAMES)
     flags = (
-        _flag_error(read.continue_logit, batch.alive)
-        + _flag_error(read.collision_logit, batch.collision_risk)
-        + _flag_error(read.off_road_logit, batch.off_road_risk)
+        _flag_error(read.continue_logit, batch.alive) * batch.knows("collided", "off_road")
+        + _flag_error(read.collision_logit, batch.collision_risk) * batch.knows("collided")
+        + _flag_error(read.off_road_logit, batch.off_road_risk) * batch.knows("off_road")
     )
+    rewarded = valid * batch.knows("reward")
+    reward_error = F.smooth_l1_loss(read.reward, batch.reward, reduction="none")
     return {
-        f"{prefix}labels": config.labels * _mean(label_error, valid),
-        f"{prefix}reward": config.reward * _mean(F.smooth_l1_loss(read.reward, batch.reward, reduction="none"), valid),
+        f"{prefix}labels": config.labels * _mean(label_error.mean(-1), valid),
+        f"{prefix}reward": config.reward * _mean(reward_error, rewarded),
         f"{prefix}flags": config.flags * _mean(flags, valid),
-        f"{prefix}value": config.value * _mean(F.smooth_l1_loss(read.value, returns, reduction="none"), valid),
+        f"{prefix}value": config.value * _mean(F.smooth_l1_loss(read.value, returns, reduction="none"), rewarded),
     }
 
 
@@ -203,10 +207,11 @@ def _camera_error(model: WorldModel, beliefs: Tensor, batch: Batch) -> Tensor:
 
 
 def _sensor_error(model: WorldModel, beliefs: Tensor, batch: Batch) -> Tensor:
-    """Summed squared error of scan and state, in network units."""
+    """Summed squared error of what was recorded of scan and state, in network units."""
     scan, state = model.sensor_decoder(beliefs)
-    error = (scan - scan_to_unit(batch.scan)).square().sum(-1) + (state - state_to_unit(batch.state)).square().sum(-1)
-    return _mean(error, batch.valid)
+    scan_error = (scan - scan_to_unit(batch.scan)).square().sum(-1) * batch.knows("scan")
+    state_error = (state - state_to_unit(batch.state)).square() * batch.knows_each(STATE_NAMES)
+    return _mean(scan_error + state_error.sum(-1), batch.valid)
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:

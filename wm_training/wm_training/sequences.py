@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
+from wm_sim.observation import STATE_NAMES
+from wm_training.bag_frames import TRUTH_COLUMNS
 from wm_training.bags.reader import find_bags
 from wm_training.errors import TrainingError
 from wm_training.sequence_cache import BagSequences, bag_sequences
+
+# What a bag of somebody else may lack: columns of `Sequences.known`.
+KNOWN_NAMES = (*STATE_NAMES, "scan", *TRUTH_COLUMNS, "reward", "collided", "off_road")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,11 @@ class Sequences:
     lane_width: np.ndarray  # float32[T], m
     episode_start: np.ndarray  # int64[E + 1], first frame of each episode, and T
     digest: str  # of the bags' contents
+    known: np.ndarray = field(default_factory=lambda: np.ones((0, 0), bool))  # bool[T, K], KNOWN_NAMES; [0, 0]: all
+
+    def __post_init__(self) -> None:
+        if not self.known.size:
+            object.__setattr__(self, "known", np.broadcast_to(True, (len(self.reward), len(KNOWN_NAMES))))
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -50,7 +60,7 @@ class Sequences:
         return len(self.episode_start) - 1
 
 
-ARRAYS = tuple(f.name for f in fields(Sequences) if f.name not in ("episode_start", "digest"))
+ARRAYS = tuple(f.name for f in fields(Sequences) if f.name not in ("episode_start", "digest", "known"))
 
 
 def load_sequences(paths: Path | str | Collection[Path | str], *, workers: int = 1) -> Sequences:
