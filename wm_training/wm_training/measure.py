@@ -2,102 +2,123 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE
-from wm_dynamics.rssm import categorical_kl
 from wm_dynamics.world_model import WorldModel
-from wm_perception.normalise import camera_to_unit
 from wm_training.batches import Batch, BatchSource
-from wm_training.losses import filter_sequence, free_of_teaching
-from wm_training.sequences import Sequences
+from wm_training.calibration import Forecast, calibration, conformal
+from wm_training.dreams import picture_errors, picture_figures
+from wm_training.filtering import Windows, batch_of, draw_free_windows, draw_windows, filter_windows, imagine
+from wm_training.open_loop import JUDGED_STEP, RISKS, STEPS, open_loop_errors, open_loop_figures
+from wm_training.surprise import measure_surprise
+
+if TYPE_CHECKING:
+    from wm_training.sequences import Sequences
 
 FILTERED = 10  # frames that are seen before imagination starts
-WINDOWS = 512
+WINDOWS = 512  # drawn from all frames, and as many where no action was taught
+PICTURE_WINDOWS = 192  # of them have their pictures measured, which costs the most
 BATCH = 64
+PICTURE_STEPS = 12
+MISS_LEVEL = 0.1  # of truly bad windows may be called safe
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures for people, and the two scales that the planner and the gate use."""
+    """Figures for people, and the scales that the planner and the gate use."""
 
     metrics: dict[str, Any]
     disagreement_p95: float
     surprise_p999: float
+    risk_thresholds: dict[str, float] = field(default_factory=dict)  # risk -> a plan at or above it is not safe
 
 
 @torch.inference_mode()
 def measure_model(model: WorldModel, sequences: Sequences, episodes: np.ndarray, seed: int) -> Measured:
-    """Open-loop label errors against holding the last value, risk AUROC, image PSNR, surprise and disagreement."""
+    """Open-loop errors against baselines, pictures, calibration of the risks, surprise and disagreement.
+
+    Windows end where imagination ends or the drive does, so that how drives end is measured too.
+    """
     model.eval()
     torch.manual_seed(seed)
-    # Windows end where imagination ends, so that how drives end is measured too.
-    source = BatchSource(sequences, episodes, FILTERED + model.config.horizon, seed)
-    parts = [_measure_batch(model, source.draw(step, BATCH)) for step in range(WINDOWS // BATCH)]
-    gathered = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    length = FILTERED + max(STEPS, model.config.horizon)
+    source = BatchSource(sequences, episodes, length, seed)
+    drawn = draw_windows(sequences, episodes, length, WINDOWS, seed)
+    found, pictures = _gather(model, source, drawn, PICTURE_WINDOWS)
+    free = draw_free_windows(sequences, episodes, FILTERED, JUDGED_STEP, WINDOWS, seed)
+    blind = found if free is None else _gather(model, source, free, 0)[0]
+    risks = _risks(blind, (free or drawn).episode, model.config.horizon)
+    surprise = found["surprise"][found["seen"]]
+    metrics: dict[str, Any] = {
+        "windows": WINDOWS,
+        "episodes": len(episodes),
+        "frames_filtered": FILTERED,
+        "horizon_steps": model.config.horizon,
+        "open_loop": {
+            "interventions": open_loop_figures(blind, "interventions"),
+            "all": open_loop_figures(found, "all"),
+        },
+        "pictures": picture_figures(pictures),
+        "risks": risks,
+        "surprise_nats": {"median": float(np.median(surprise)), "p999": float(np.quantile(surprise, 0.999))},
+        "faults": measure_surprise(model, sequences, episodes, seed),
+    }
     model.train()
-    spread, surprise = gathered.pop("spread"), gathered.pop("surprise")
-    metrics: dict[str, Any] = {"windows": WINDOWS, "frames_filtered": FILTERED, "horizon_steps": model.config.horizon}
-    metrics["camera_psnr_db"] = round(float(-10.0 * np.log10(gathered["camera_mse"].mean())), 2)
-    metrics["open_loop_mae"] = {
-        name: {
-            "model": [round(float(e), 4) for e in np.nanmean(gathered["label_error"][:, :, i], axis=0)],
-            "copy_last": [round(float(e), 4) for e in np.nanmean(gathered["copy_error"][:, :, i], axis=0)],
+    spread = found["spread"][:, : model.config.horizon].mean(axis=1)
+    thresholds = {name: float(row["conformal"]["threshold"]) for name, row in risks.items()}
+    return Measured(metrics, float(np.quantile(spread, 0.95)), metrics["surprise_nats"]["p999"], thresholds)
+
+
+def _gather(
+    model: WorldModel, source: BatchSource, windows: Windows, with_pictures: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What the windows say, by name, and the pictures of the first `with_pictures` of them."""
+    parts, pictures = [], []
+    for index, chosen in enumerate(windows.batches(BATCH)):
+        part, picture = _measure_batch(model, batch_of(source, chosen), index * BATCH < with_pictures)
+        parts.append(part)
+        pictures += [picture] if picture else []
+    return _joined(parts), _joined(pictures) if pictures else {}
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _measure_batch(
+    model: WorldModel, batch: Batch, with_pictures: bool
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What one batch says, by name, and its pictures if asked for."""
+    seen = filter_windows(model, batch.camera, batch.scan, batch.state)
+    last = FILTERED - 1
+    states, spread = imagine(model, seen.beliefs[:, last], batch.action[:, last:-1])
+    part = open_loop_errors(model, batch, states[:, :STEPS], seen.beliefs[:, last], last)
+    part |= {"spread": spread.numpy(), "surprise": seen.surprise[:, FILTERED:].numpy()}
+    part["seen"] = batch.valid[:, FILTERED:].numpy() > 0
+    return part, picture_errors(model, batch, seen, FILTERED, PICTURE_STEPS) if with_pictures else {}
+
+
+def _risks(found: dict[str, np.ndarray], episode: np.ndarray, horizon: int) -> dict[str, Any]:
+    """Calibration of the imagined risks of each step, and the threshold for the highest risk of a whole plan.
+
+    Counted where no action was taught: those the planner's own actions resemble.
+    """
+    steps = slice(0, min(horizon, STEPS))
+    mask = found["mask/interventions"][:, steps]
+    out = {}
+    for name in RISKS:
+        probability, truth = found[f"{name}/model"][:, steps], found[f"{name}/truth"][:, steps] & mask
+        bad = truth.any(axis=1)
+        decided = bad | mask.all(axis=1)  # a window cut short without an accident says nothing
+        highest = np.where(mask, probability, 0.0).max(axis=1)
+        plans = Forecast(highest[decided], bad[decided])
+        out[name] = {
+            **calibration(Forecast(probability[mask], truth[mask])),
+            "plans": calibration(plans),
+            "conformal": conformal(plans, episode[decided], MISS_LEVEL),
         }
-        for i, name in enumerate(LABEL_NAMES)
-    }
-    for name in ("collision", "off_road"):
-        truth, score = gathered[f"{name}_truth"], gathered[f"{name}_score"]
-        metrics[f"{name}_risk_auroc"] = _auroc(truth, score)
-    metrics["surprise_nats"] = {"median": float(np.median(surprise)), "p999": float(np.quantile(surprise, 0.999))}
-    return Measured(metrics, float(np.quantile(spread, 0.95)), float(np.quantile(surprise, 0.999)))
-
-
-def _measure_batch(model: WorldModel, batch: Batch) -> dict[str, np.ndarray]:
-    beliefs, posteriors, priors = filter_sequence(model, batch)
-    horizon = model.config.horizon
-    belief, states, spreads = beliefs[:, FILTERED - 1], [], []
-    for step in range(horizon):
-        belief, spread = model.rssm.imagine(belief, batch.action[:, FILTERED - 1 + step])
-        states.append(belief)
-        spreads.append(spread)
-    read = model.heads(torch.stack(states, 1))  # [B, H, ...]
-    window = slice(FILTERED, FILTERED + horizon)
-    valid = batch.valid[:, window] * free_of_teaching(batch.taught, horizon)[:, FILTERED - 1]
-    scale = batch.labels.new_tensor(LABEL_SCALE)
-    missing = torch.where(valid > 0, 0.0, torch.nan)[..., None]
-    label_error = (read.labels * scale - batch.labels[:, window]).abs() + missing
-    copy_error = (batch.labels[:, FILTERED - 1 : FILTERED] - batch.labels[:, window]).abs() + missing
-    image = model.camera_decoder(beliefs[:, FILTERED])
-    camera_mse = (image - camera_to_unit(batch.camera[:, FILTERED])).square().mean(dim=(1, 2, 3))
-    surprise = categorical_kl(posteriors, priors.mean(dim=0))[:, FILTERED:]
-    chosen = valid > 0
-    out = {
-        "label_error": label_error,
-        "copy_error": copy_error,
-        "camera_mse": camera_mse,
-        "surprise": surprise[batch.valid[:, FILTERED:] > 0],
-        "spread": torch.stack(spreads, 1).mean(1),
-    }
-    for name, logit, truth in (
-        ("collision", read.collision_logit, batch.collision_risk),
-        ("off_road", read.off_road_logit, batch.off_road_risk),
-    ):
-        out[f"{name}_score"], out[f"{name}_truth"] = logit[chosen], truth[:, window][chosen]
-    return {name: value.numpy() for name, value in out.items()}
-
-
-def _auroc(truth: np.ndarray, score: np.ndarray) -> float | None:
-    """Area under the ROC curve by ranks (Mann-Whitney); None when only one class is there."""
-    positive = truth > 0.5
-    if positive.all() or not positive.any():
-        return None
-    ranks = np.empty(len(score))
-    ranks[np.argsort(score, kind="stable")] = np.arange(1, len(score) + 1)
-    count = int(positive.sum())
-    area = (ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(score) - count))
-    return round(float(area), 4)
+    return out
