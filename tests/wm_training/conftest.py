@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from rosbags.rosbag2 import Reader
 
+from wm_dynamics.rssm import RssmConfig
+from wm_dynamics.world_model import WorldModelConfig
 from wm_ros.topic_table import bag_qos
+from wm_training import train as train_module
 from wm_training.bags.schema import typestore
 from wm_training.bags.writer import BagWriter
 from wm_training.collect import TOPICS, CollectConfig, collect
 from wm_training.exploration import ExplorationConfig, Mood
+from wm_training.sequences import Sequences
+from wm_training.train import TrainConfig
 
 Edit = Callable[[str, int, bytes], Iterable[tuple[str, int, bytes]]]
 
 
+LENGTHS = (40, 25, 12, 60)
+SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 CALM = ExplorationConfig(share={Mood.CLEAN: 1.0})
 
 
@@ -75,3 +85,63 @@ def read_topic() -> Callable[[Path, str], list[tuple[int, Any]]]:
             return [(t, typestore().deserialize_cdr(raw, c.msgtype)) for c, t, raw in reader.messages(chosen)]
 
     return read
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_torch_thread() -> None:
+    """Small tensors gain nothing by a second thread, and threads that wait for a busy core take minutes."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def sequences() -> Sequences:
+    """Four episodes; the second ends in a collision, the third off the road."""
+    rng = np.random.default_rng(0)
+    frames = sum(LENGTHS)
+    episode_start = np.concatenate(([0], np.cumsum(LENGTHS))).astype(np.int64)
+
+    def numbers(*shape: int) -> np.ndarray:
+        return rng.normal(0, 1, (frames, *shape)).astype(np.float32)
+
+    collided, off_road = np.zeros(frames, bool), np.zeros(frames, bool)
+    collided[episode_start[2] - 1] = True
+    off_road[episode_start[3] - 1] = True
+    action = rng.uniform(-1, 1, (frames, 2)).astype(np.float32)
+    return Sequences(
+        camera=rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8),
+        scan=rng.uniform(1, 60, (frames, 72)).astype(np.float32),
+        state=0.05 * numbers(15), action=action, taught=np.zeros(frames, bool), reward=numbers(),
+        collided=collided, off_road=off_road, ran_red=np.zeros(frames, bool),
+        done=collided | off_road, lateral_error=numbers(), heading_error=numbers(), curvature=numbers(),
+        gap_ahead=np.full(frames, 60, np.float32), closing_speed=np.zeros(frames, np.float32),
+        lane_width=np.full(frames, 3.5, np.float32), episode_start=episode_start, digest="made up",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    return TrainConfig(
+        out=tmp_path / "run",
+        joint_steps=2,
+        dynamics_steps=2,
+        imagination_steps=2,
+        imagination_batch=4,
+        pictures_every=0,
+        accelerator="cpu",
+        batch=3,
+        dynamics_batch=4,
+        length=20,
+        checkpoint_every=2,
+        held_out=0.0,
+        threads=1,
+    )
+
+
+@pytest.fixture
+def tiny_training(sequences: Sequences, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
+    """wm train on the made-up drive with a small model; the weights that it would have exported."""
+    exported: list[dict[str, torch.Tensor]] = []
+    monkeypatch.setattr(train_module, "load_sequences", lambda _: sequences)
+    monkeypatch.setattr(train_module, "WorldModelConfig", lambda: SMALL)
+    monkeypatch.setattr(train_module, "export_model", lambda model, *_: exported.append(deepcopy(model.state_dict())))
+    return exported

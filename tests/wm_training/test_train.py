@@ -1,6 +1,5 @@
 """The trainer on a tiny made-up drive: what it promises, not how well it drives."""
 
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,67 +10,14 @@ import torch
 from wm_dynamics.model_files import write_model_folder
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
-from wm_training import train as train_module
 from wm_training.batches import RISK_STEPS, BatchSource, collision_risk, happens_soon
-from wm_training.checkpoint import CHECKPOINT_FILE
 from wm_training.errors import TrainingError
 from wm_training.export import split_episodes
 from wm_training.losses import LossConfig, filter_sequence, free_of_teaching, lambda_returns, world_model_loss
 from wm_training.sequences import Sequences
-from wm_training.train import TrainConfig, learning_rate_share, train
+from wm_training.train import TrainConfig, train
 
-LENGTHS = (40, 25, 12, 60)
 SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
-
-
-@pytest.fixture
-def sequences() -> Sequences:
-    """Four episodes; the second ends in a collision, the third off the road."""
-    rng = np.random.default_rng(0)
-    frames = sum(LENGTHS)
-    episode_start = np.concatenate(([0], np.cumsum(LENGTHS))).astype(np.int64)
-
-    def numbers(*shape: int) -> np.ndarray:
-        return rng.normal(0, 1, (frames, *shape)).astype(np.float32)
-
-    collided, off_road = np.zeros(frames, bool), np.zeros(frames, bool)
-    collided[episode_start[2] - 1] = True
-    off_road[episode_start[3] - 1] = True
-    action = rng.uniform(-1, 1, (frames, 2)).astype(np.float32)
-    return Sequences(
-        camera=rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8),
-        scan=rng.uniform(1, 60, (frames, 72)).astype(np.float32),
-        state=0.05 * numbers(15), action=action, taught=np.zeros(frames, bool), reward=numbers(),
-        collided=collided, off_road=off_road, ran_red=np.zeros(frames, bool),
-        done=collided | off_road, lateral_error=numbers(), heading_error=numbers(), curvature=numbers(),
-        gap_ahead=np.full(frames, 60, np.float32), closing_speed=np.zeros(frames, np.float32),
-        lane_width=np.full(frames, 3.5, np.float32), episode_start=episode_start, digest="made up",
-    )  # fmt: skip
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
-    return TrainConfig(
-        out=tmp_path / "run",
-        joint_steps=2,
-        dynamics_steps=2,
-        batch=3,
-        dynamics_batch=4,
-        length=20,
-        checkpoint_every=2,
-        held_out=0.0,
-        threads=1,
-    )
-
-
-@pytest.fixture
-def tiny_training(sequences: Sequences, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
-    """wm train on the made-up drive with a small model; the weights that it would have exported."""
-    exported: list[dict[str, torch.Tensor]] = []
-    monkeypatch.setattr(train_module, "load_sequences", lambda _: sequences)
-    monkeypatch.setattr(train_module, "WorldModelConfig", lambda: SMALL)
-    monkeypatch.setattr(train_module, "export_model", lambda model, *_: exported.append(model.state_dict()))
-    return exported
 
 
 def test_windows_never_cross_episodes_and_mark_what_is_padding(sequences: Sequences) -> None:
@@ -157,42 +103,6 @@ def test_the_trained_filter_is_the_exported_filter(sequences: Sequences) -> None
         assert torch.allclose(belief, beliefs[expectation, step], atol=1e-5)
 
 
-def test_a_resumed_run_equals_the_uninterrupted_one(
-    config: TrainConfig, tiny_training: list[dict[str, torch.Tensor]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(config)
-
-    def interrupted(*args: object) -> dict[str, float]:
-        if args[5] == 2:
-            signal.raise_signal(signal.SIGINT)  # in the middle of the third step
-        return original(*args)  # type: ignore[arg-type]
-
-    original = train_module._step
-    halved = replace(config, out=config.out.with_name("halved"))
-    with monkeypatch.context() as patch:
-        patch.setattr(train_module, "_step", interrupted)
-        with pytest.raises(TrainingError, match="stopped at step 3. Go on with --resume"):
-            train(halved)
-    train(replace(halved, resume=True))
-    whole, resumed = tiny_training
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-
-
-@pytest.mark.usefixtures("tiny_training")
-def test_other_settings_a_damaged_checkpoint_and_an_existing_run_are_refused(config: TrainConfig) -> None:
-    train(config)
-    with pytest.raises(TrainingError, match="already holds a training run. Go on with --resume"):
-        train(config)
-    with pytest.raises(TrainingError, match=r"was trained with batch 3 \(now 5\)"):
-        train(replace(config, resume=True, batch=5))
-    path = config.out / CHECKPOINT_FILE
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match="is damaged"):
-        train(replace(config, resume=True))
-    with pytest.raises(TrainingError, match="to resume from"):
-        train(replace(config, resume=True, out=config.out / "elsewhere"))
-
-
 @pytest.mark.usefixtures("tiny_training")
 def test_a_loss_that_is_not_finite_names_its_term(config: TrainConfig, sequences: Sequences) -> None:
     sequences.reward[:] = np.nan
@@ -208,7 +118,7 @@ def test_held_out_episodes_are_never_trained_on() -> None:
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
     config = TrainConfig(joint_steps=400, dynamics_steps=600, warmup=100)
-    shares = [learning_rate_share(step, config) for step in range(1000)]
+    shares = [config.rates.share(step) for step in range(1000)]
     assert shares[0] == pytest.approx(0.01)
     assert max(shares) == pytest.approx(1.0, abs=1e-3)
     assert shares[-1] == pytest.approx(0.05, abs=1e-3)
@@ -237,7 +147,8 @@ def test_training_goes_on_from_a_finished_model(
 ) -> None:
     first = WorldModel(SMALL)
     write_model_folder(tmp_path / "first", first, training={}, metrics={}, disagreement_p95=1.0, surprise_p999=1.0)
-    train(replace(config, start_from=tmp_path / "first", joint_steps=0, dynamics_steps=1, learning_rate=1e-6))
+    steps = {"joint_steps": 0, "dynamics_steps": 1, "imagination_steps": 0}
+    train(replace(config, start_from=tmp_path / "first", learning_rate=1e-6, **steps))
     (weights,) = tiny_training
     for name, value in first.state_dict().items():
         assert torch.allclose(weights[name], value, atol=1e-4)

@@ -10,7 +10,7 @@ import numpy as np
 
 from wm_dynamics.model_files import write_model_folder
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
-from wm_training.checkpoint import model_weights, read_checkpoint
+from wm_training.checkpoint import read_checkpoint
 from wm_training.errors import TrainingError
 from wm_training.interventions import measure_interventions
 from wm_training.measure import measure_model
@@ -31,17 +31,19 @@ class ExportConfig:
 
 def export(config: ExportConfig) -> Path:
     """Write the model folder; its path. Raises TrainingError when the checkpoint or the bags do not fit."""
-    tensors, step, seconds, settings = read_checkpoint(config.run)
+    checkpoint = read_checkpoint(config.run)
     model = WorldModel(WorldModelConfig())
     try:
-        model.load_state_dict(model_weights(tensors))
+        model.load_state_dict(checkpoint.model_weights())
     except RuntimeError as error:
         raise TrainingError(f"{config.run}: trained by another version of the model. Train again.") from error
     sequences = load_sequences(config.bags)
+    settings = checkpoint.settings
     if sequences.digest != settings["bags"]:
         raise TrainingError(f"{config.run} was trained on other bags. Name them with --bags.")
     _, held_out = split_episodes(sequences.episodes, settings["held_out"])
-    export_model(model, sequences, held_out, config.out, settings | {"steps_done": step, "seconds": round(seconds)})
+    figures = settings | {"steps_done": checkpoint.step} | checkpoint.spent.figures()
+    export_model(model, sequences, held_out, config.out, figures)
     return config.out
 
 

@@ -1,28 +1,59 @@
-"""Ctrl-C that lets a step finish: half an optimiser step cannot be resumed from."""
+"""Ctrl-C that lets a step finish, since half an optimiser step cannot be resumed from, and says how to go on."""
 
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+from wm_training.errors import TrainingError
+
+REPEAT_S = 1.0  # torchrun passes on the very signal that the terminal has sent already: that is no second request
 
 
 @contextmanager
 def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM has arrived; a second one ends the process as usual."""
-    asked = False
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Whether SIGINT or SIGTERM has arrived; another one, more than a second later, ends the process as usual."""
+    asked_at: float | None = None
 
     def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(number, signal.SIG_DFL)
+        nonlocal asked_at
+        if asked_at is None:
+            asked_at = time.monotonic()
+        elif time.monotonic() - asked_at > REPEAT_S:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
-    for number in before:
-        signal.signal(number, remember)
+    with _handled_by(remember):
+        yield lambda: asked_at is not None
+
+
+@contextmanager
+def stopping_says(sentence: Callable[[], str]) -> Iterator[None]:
+    """SIGINT or SIGTERM within becomes a TrainingError with this sentence."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
     try:
-        yield lambda: asked
+        with _handled_by(interrupt):
+            yield
+    except KeyboardInterrupt:
+        raise TrainingError(sentence()) from None
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers; it is also the one that gets signals
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)

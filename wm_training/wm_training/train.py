@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,21 +11,24 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import tyro
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch.utils.tensorboard import SummaryWriter
+from lightning_fabric import Fabric
 
 from wm_dynamics.model_files import load_world_model
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_perception.model_folder import read_model_config
 from wm_training.batches import BatchSource
-from wm_training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from wm_training.board import HeldOut
+from wm_training.checkpoint import CHECKPOINT_FILE, Spent, Training, read_checkpoint, restore
+from wm_training.devices import Accelerator, Precision, make_fabric, rank_seed
+from wm_training.ema import WeightAverage
 from wm_training.errors import TrainingError
 from wm_training.export import export_model, split_episodes
-from wm_training.interrupt import asked_to_stop
-from wm_training.losses import LossConfig, world_model_loss
+from wm_training.interrupt import stopping_says
+from wm_training.learner import Learner, Phase
+from wm_training.loop import Loop, LoopConfig, Rates
 from wm_training.sequences import Sequences, load_sequences
 
-JOINT_PICTURES, DYNAMICS_PICTURES = 7, 1  # of a window's frames are reconstructed
+JOINT_PICTURES, DYNAMICS_PICTURES, IMAGINATION_PICTURES = 7, 1, 1  # of a window's frames are drawn to reconstruct
 
 
 @dataclass(frozen=True)
@@ -43,85 +46,143 @@ class TrainConfig:
     dynamics_steps: int = 2700
     """Steps after those, with the encoder finished: everything behind it, on more windows a step."""
     batch: int = 24
-    """Windows a step of the whole model."""
+    """Windows a step and process of the whole model."""
     dynamics_batch: int = 96
-    """Windows a step once the encoder is finished."""
+    """Windows a step and process once the encoder is finished."""
     length: int = 30
     """Frames a window, 0.1 s each."""
+    imagination_steps: int = 0
+    """Steps in which the policy and the value then learn by driving in the finished model; 0: none."""
+    imagination_batch: int = 32
+    """Windows a step from which imagination starts."""
+    imagination_rate: float = 1e-4
+    """Learning rate of imagination."""
     learning_rate: float = 8e-4
     warmup: int = 200
     """Steps until the learning rate is reached; it then falls along a half cosine to a twentieth."""
     weight_decay: float = 1e-4
     clip_norm: float = 20.0
     """Largest norm of the gradient."""
+    ema_decay: float = 0.998
+    """Share of the averaged weights that a step keeps; the model that is written is the average. 0: no average."""
     seed: int = 0
     threads: int = 2
-    """CPU threads."""
+    """CPU threads of a process."""
+    accelerator: Accelerator = "auto"
+    """Where to train: a GPU if there is one, or as said."""
+    devices: str = "auto"
+    """Processes a node: all GPUs or one CPU unless given. Under torchrun, torchrun's."""
+    precision: Precision = "32-true"
+    """Of the forward pass; weights, losses and their sums stay float32."""
     held_out: float = 0.04
     """Share of the episodes kept for measuring, never trained on."""
     checkpoint_every: int = 250
     """Steps between checkpoints."""
+    pictures_every: int = 500
+    """Steps between pictures for TensorBoard: dreams and calibration on held-out drives; 0: none."""
     resume: bool = False
     """Go on from the checkpoint in OUT."""
 
     def settings(self) -> dict[str, Any]:
         """What has to be equal for a resumed run to equal the uninterrupted one."""
-        fixed = ("bags", "out", "start_from", "threads", "checkpoint_every", "resume")
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in fixed}
+        free = ("bags", "out", "start_from", "threads", "accelerator", "devices", "checkpoint_every", "pictures_every")
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in (*free, "resume")}
 
     @property
     def steps(self) -> int:
-        return self.joint_steps + self.dynamics_steps
+        """Of all phases."""
+        return self.joint_steps + self.dynamics_steps + self.imagination_steps
+
+    @property
+    def rates(self) -> Rates:
+        return Rates(self.learning_rate, self.warmup, self.joint_steps + self.dynamics_steps, self.imagination_rate)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Those that have any steps, in order."""
+        joint, world = self.joint_steps, self.joint_steps + self.dynamics_steps
+        every = (
+            Phase("whole model", 0, joint, self.batch, JOINT_PICTURES),
+            Phase("dynamics", joint, world, self.dynamics_batch, DYNAMICS_PICTURES),
+            Phase("imagination", world, self.steps, self.imagination_batch, IMAGINATION_PICTURES),
+        )
+        return tuple(phase for phase in every if phase.first_step < phase.last_step)
 
 
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training. The camera is most of the work and is learned first; then its embeddings are computed
-    once, and the rest, which has to learn what actions lead to, sees many times more windows."""
+def train(config: TrainConfig) -> Path | None:
+    """Train and write the model folder; its path, or None in all processes but the first.
 
-    name: str
-    last_step: int
-    batch: int
-    pictures: int  # reconstructed per window
-    finished_encoder: bool
+    Ctrl-C at any time keeps the last checkpoint and raises TrainingError with how to go on.
+    """
+    torch.set_num_threads(config.threads)
+    fabric = make_fabric(config.accelerator, config.devices, config.precision)
+    fabric.launch()
+    with _stages(config) as now:
+        _check_out(config)
+        now("reading the bags")
+        with fabric.rank_zero_first():
+            sequences = load_sequences(config.bags)
+        training_episodes, held_out = split_episodes(sequences.episodes, config.held_out)
+        now("preparing the model")
+        loop, first = _prepare(config, fabric, sequences, held_out)
+        learner = loop.training.learner
+        for phase in config.phases:
+            if first < phase.last_step:
+                loop.begin(phase, first)
+                now("computing the embeddings" if phase.finished_encoder else "training")
+                embedding = embed(learner.model, sequences) if phase.finished_encoder else None
+                seed = rank_seed(config.seed, fabric.global_rank)
+                source = BatchSource(sequences, training_episodes, config.length, seed, embedding)
+                now("training")
+                loop.run(phase, source, first, config.rates)
+                first = phase.last_step
+        if not fabric.is_global_zero:
+            return None
+        now("measuring and writing the model")
+        loop.training.average.store(learner.model)
+        folder = config.out / "model"
+        figures = loop.config.settings | {"steps_done": first} | loop.spent.figures()
+        export_model(learner.model.cpu(), sequences, held_out, folder, figures)
+        print(_summary(loop.spent, first))
+        return folder
 
 
 def embed(model: WorldModel, sequences: Sequences, batch: int = 256) -> np.ndarray:
     """Embeddings float32 [T, E] of all frames by the encoder as it is now."""
     out = np.empty((len(sequences), model.config.rssm.embedding), np.float32)
+    device = next(model.parameters()).device
     with torch.inference_mode():
         for start in range(0, len(out), batch):
             part = slice(start, start + batch)
             frames = (sequences.camera[part], sequences.scan[part], sequences.state[part])
-            out[part] = model.encoder(*(torch.from_numpy(np.array(x)) for x in frames)).numpy()
+            out[part] = model.encoder(*(torch.from_numpy(np.array(x)).to(device) for x in frames)).cpu().numpy()
     return out
 
 
-def train(config: TrainConfig) -> Path:
-    """Train and write the model folder; its path. Ctrl-C keeps a checkpoint and raises TrainingError."""
-    torch.set_num_threads(config.threads)
-    _check_out(config)
-    sequences = load_sequences(config.bags)
-    training, held_out = split_episodes(len(sequences.episode_start) - 1, config.held_out)
+def _prepare(config: TrainConfig, fabric: Fabric, sequences: Sequences, held_out: np.ndarray) -> tuple[Loop, int]:
+    """The loop, and the step that it begins with: 0 or that of the checkpoint."""
     torch.manual_seed(config.seed)
     model, start = _first_model(config)
-    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, eps=1e-6)
-    settings = config.settings() | {"bags": sequences.digest} | ({"start_from": start} if start else {})
-    first, seconds = load_checkpoint(config.out, model, optimizer, settings) if config.resume else (0, 0.0)
-    config.out.mkdir(parents=True, exist_ok=True)
-    phases = (
-        Phase("whole model", config.joint_steps, config.batch, JOINT_PICTURES, finished_encoder=False),
-        Phase("dynamics", config.steps, config.dynamics_batch, DYNAMICS_PICTURES, finished_encoder=True),
+    learner = Learner(model).to(fabric.device)
+    optimizer = torch.optim.AdamW(
+        learner.parameters(), config.learning_rate, weight_decay=config.weight_decay, eps=1e-6
     )
-    for phase in phases:
-        if first < phase.last_step:
-            embedding = embed(model, sequences) if phase.finished_encoder else None
-            source = BatchSource(sequences, training, config.length, config.seed, embedding)
-            seconds = _loop(config, model, optimizer, source, phase, first, seconds, settings)
-            first = phase.last_step
-    folder = config.out / "model"
-    export_model(model, sequences, held_out, folder, settings | {"steps_done": first, "seconds": round(seconds)})
-    return folder
+    training = Training(learner, WeightAverage(model, config.ema_decay), optimizer)
+    settings = config.settings() | {"bags": sequences.digest, "processes": fabric.world_size}
+    settings |= {"start_from": start} if start else {}
+    first, spent = 0, Spent()
+    if config.resume:
+        checkpoint = read_checkpoint(config.out)
+        restore(checkpoint, training, settings, config.out)
+        fabric.strategy.precision.load_state_dict(checkpoint.scaler)
+        first, spent = checkpoint.step, checkpoint.spent
+    config.out.mkdir(parents=True, exist_ok=True)
+    loop_config = LoopConfig(
+        config.out, config.seed, config.length, config.clip_norm, config.steps, config.checkpoint_every,
+        config.pictures_every, settings,
+    )  # fmt: skip
+    shown = HeldOut(sequences, held_out, model.config.horizon, config.seed)
+    return Loop(loop_config, fabric, training, shown, spent), first
 
 
 def _first_model(config: TrainConfig) -> tuple[WorldModel, str]:
@@ -132,14 +193,6 @@ def _first_model(config: TrainConfig) -> tuple[WorldModel, str]:
     return load_world_model(config.start_from, found).train(), found.model_id
 
 
-def learning_rate_share(step: int, config: TrainConfig) -> float:
-    """Share of the learning rate at a step: linear warm-up, then half a cosine down to 5 %."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return 0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
-
-
 def _check_out(config: TrainConfig) -> None:
     if config.resume == (config.out / CHECKPOINT_FILE).exists():
         return
@@ -148,74 +201,25 @@ def _check_out(config: TrainConfig) -> None:
     raise TrainingError(f"{config.out} already holds a training run. Go on with --resume or choose another --out.")
 
 
-def _loop(
-    config: TrainConfig,
-    model: WorldModel,
-    optimizer: torch.optim.Optimizer,
-    source: BatchSource,
-    phase: Phase,
-    first: int,
-    seconds: float,
-    settings: dict[str, Any],
-) -> float:
-    """Steps `first` to the end of the phase; `seconds` and what they took. Ctrl-C ends it after a whole step."""
-    began, loss_config = time.monotonic(), LossConfig()
-    writer = SummaryWriter(str(config.out / "tensorboard"), purge_step=first)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    try:
-        with asked_to_stop() as stop, Progress(*columns) as progress:
-            bar = progress.add_task(phase.name, total=phase.last_step, completed=first, note="")
-            for step in range(first, phase.last_step):
-                terms = _step(config, model, optimizer, source, phase, step, loss_config)
-                done, spent = step + 1, time.monotonic() - began
-                if step % 25 == 0 or done == phase.last_step:
-                    _log(writer, step, terms)
-                    rate = (done - first) * phase.batch * config.length / spent
-                    progress.update(bar, note=f"loss {sum(terms.values()):.2f}, {rate:.0f} frames/s")
-                progress.update(bar, completed=done)
-                if done % config.checkpoint_every == 0 or done == phase.last_step or stop():
-                    save_checkpoint(config.out, model, optimizer, done, seconds + spent, settings)
-                if stop() and done < config.steps:
-                    raise TrainingError(f"stopped at step {done}. Go on with --resume --out {config.out}.")
-    finally:
-        writer.close()
-    return seconds + time.monotonic() - began
+@contextmanager
+def _stages(config: TrainConfig) -> Iterator[Callable[[str], None]]:
+    """Ctrl-C inside says what was going on and how to go on; call the value with what begins now."""
+    stage = "starting"
+
+    def now(what: str) -> None:
+        nonlocal stage
+        stage = what
+
+    def sentence() -> str:
+        kept = (config.out / CHECKPOINT_FILE).exists()
+        advice = f"Go on with --resume --out {config.out}." if kept else "Nothing was trained yet; start again."
+        return f"stopped while {stage}. {advice}"
+
+    with stopping_says(sentence):
+        yield now
 
 
-def _step(
-    config: TrainConfig,
-    model: WorldModel,
-    optimizer: torch.optim.Optimizer,
-    source: BatchSource,
-    phase: Phase,
-    step: int,
-    loss_config: LossConfig,
-) -> dict[str, float]:
-    """One update; the terms of the loss. Depends on weights, optimiser, seed and step only, so resuming is exact."""
-    torch.manual_seed((config.seed << 32) + step)
-    batch = source.draw(step, phase.batch, phase.pictures)
-    for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * learning_rate_share(step, config)
-    loss, terms = world_model_loss(model, batch, loss_config)
-    if not torch.isfinite(loss):
-        broken = [name for name, value in terms.items() if not torch.isfinite(value)]
-        raise TrainingError(
-            f"the loss is not finite at step {step} ({', '.join(broken)}). Resume with a lower --learning-rate."
-        )
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-    optimizer.step()
-    return {name: float(value.detach()) for name, value in terms.items()}
-
-
-def _log(writer: SummaryWriter, step: int, terms: dict[str, float]) -> None:
-    for name, value in terms.items():
-        writer.add_scalar(f"loss/{name}", value, step)
+def _summary(spent: Spent, steps: int) -> str:
+    hours, rest = divmod(round(spent.seconds), 3600)
+    rate = spent.figures()["frames_per_s"]
+    return f"{steps} steps in {hours} h {rest // 60:02d} min, {rate} frames/s, {spent.peak_memory_mib} MiB at most."
