@@ -10,9 +10,10 @@ import torch
 
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.batches import Batch, BatchSource
 from wm_training.losses import LossConfig, world_model_loss
-from wm_training.sequences import KNOWN_NAMES, Sequences
+from wm_training.sequences import Sequences
 
 SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 

@@ -25,16 +25,26 @@ JITTER_NS = 1_000_000
 ROUTE_DONE, RED_LIGHT = 3, 7  # wm_msgs/DriveEvent
 MODE_TAUGHT = 3
 MIN_FRAMES = 2
+TRUTH_COLUMNS = ("lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "lane_width")
+# What a bag of somebody else may lack: columns of `Sequences.known`.
+KNOWN_NAMES = (*obs.STATE_NAMES, "scan", *TRUTH_COLUMNS, "reward", "collided", "off_road")
+STATUS_COLUMNS = ("speed", "acceleration", "yaw_rate", "steering_angle", "speed_limit")
+FINITE = {
+    "status": (*STATUS_COLUMNS, "commanded_steering_angle", "commanded_acceleration"),
+    "odom": tuple(f"pose.pose.{name}" for name in ("position.x", "position.y", "orientation.z", "orientation.w")),
+    "truth": (*TRUTH_COLUMNS, "reward"),
+}
 
 
-def extract(bag: Path) -> dict[str, np.ndarray]:
-    """All arrays of `Sequences` but the digest, of one bag."""
+def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """All arrays of `Sequences` but digest and known, of one bag, and what was left out of it, in sentences."""
     raw = _read(bag)
-    camera, scan, odom, status, truth = (Columns(t.name, t.type, raw[t.name]) for t in STAMPED)
+    camera, scan, odom, status, truth = (_columns(bag, t, raw[t.name]) for t in STAMPED)
     _check_layout(bag, camera, scan)
     sources = {"camera": camera, "scan": scan, "odom": odom, "status": status, "truth": truth}
     at = {name: source.rows_at(camera.stamps) for name, source in sources.items()}  # int64[all frames] each
     complete = np.logical_and.reduce([rows >= 0 for rows in at.values()])
+    complete, notes = _finite(bag, sources, at, complete)
     pieces = _cut(camera.stamps, complete, truth, at["truth"])
     keep = np.concatenate([np.arange(a, b) for a, b in pieces]) if pieces else np.zeros(0, np.int64)
     starts = np.cumsum([0, *(b - a for a, b in pieces)]).astype(np.int64)
@@ -49,7 +59,7 @@ def extract(bag: Path) -> dict[str, np.ndarray]:
     action[:-1] = state[1:, 4:6]  # what was commanded one frame later is what this frame decided
     action[starts[1:] - 1] = 0.0
     collided, off_road = column("truth", "collided"), column("truth", "off_road")
-    return {
+    arrays = {
         "camera": column("camera", "data").reshape(-1, *obs.CAMERA_SHAPE),
         "scan": _ranges(column("scan", "ranges"), column("scan", "range_max")),
         "state": state,
@@ -63,9 +73,31 @@ def extract(bag: Path) -> dict[str, np.ndarray]:
         **{name: column("truth", name) for name in TRUTH_COLUMNS},
         "episode_start": starts,
     }
+    return arrays, notes
 
 
-TRUTH_COLUMNS = ("lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "lane_width")
+def _columns(bag: Path, topic: topics.TopicSpec, messages: list[bytes]) -> Columns:
+    try:
+        return Columns(topic.name, topic.type, messages)
+    except TrainingError as error:
+        raise TrainingError(
+            f"{bag}: topic {topic.name}: {str(error).rstrip('.')}; it was recorded with another version, so record it "
+            "again, or read it with --mapping."
+        ) from error
+
+
+def _finite(
+    bag: Path, sources: dict[str, Columns], at: dict[str, np.ndarray], complete: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Complete frames whose numbers are all finite, bool[all frames], and a sentence for each topic with others."""
+    notes = []
+    for name, fields in FINITE.items():
+        broken = ~np.logical_and.reduce([np.isfinite(sources[name][field]) for field in fields])[at[name]] & complete
+        if broken.any():
+            notes.append(f"{bag}: topic {sources[name].topic}: {int(broken.sum())} frames with numbers that are not "
+                         "finite are left out.")  # fmt: skip
+        complete = complete & ~broken
+    return complete, tuple(notes)
 
 
 def _read(bag: Path) -> dict[str, list[bytes]]:
@@ -147,8 +179,7 @@ def _states(
 ) -> np.ndarray:
     """State vectors, float32[count, 15], by wm_sim.observation."""
     previous = actions.from_physical(*(column("status", f"commanded_{n}") for n in ("steering_angle", "acceleration")))
-    names = ("speed", "acceleration", "yaw_rate", "steering_angle", "speed_limit")
-    status = [column("status", name).tolist() for name in names]
+    status = [column("status", name).tolist() for name in STATUS_COLUMNS]
     x, y = column("odom", "pose.pose.position.x").tolist(), column("odom", "pose.pose.position.y").tolist()
     z, w = column("odom", "pose.pose.orientation.z"), column("odom", "pose.pose.orientation.w")
     yaw = [math.remainder(2.0 * math.atan2(a, b), 2.0 * math.pi) for a, b in zip(z.tolist(), w.tolist(), strict=True)]

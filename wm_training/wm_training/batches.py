@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from wm_dynamics.heads import LABEL_NAMES
+from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.errors import TrainingError
-from wm_training.sequences import KNOWN_NAMES, Sequences
+from wm_training.joined import Joined
+from wm_training.sequences import Sequences
 
 RISK_STEPS = 8  # a frame is risky when the accident comes within so many steps of 0.1 s
 HARDEST_BRAKING_MPS2 = 6.0
@@ -131,5 +133,5 @@ def happens_soon(event: np.ndarray, episode_start: np.ndarray) -> np.ndarray:
     return soon
 
 
-def _floats(array: np.ndarray, index: np.ndarray) -> Tensor:
+def _floats(array: np.ndarray | Joined, index: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(array[index], dtype=np.float32))

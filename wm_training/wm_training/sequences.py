@@ -1,34 +1,39 @@
 """Bags → sequences: what the trainer reads.
 
 Frames are joined by the stamp of the camera picture. The state vector is rebuilt by wm_sim.observation, as simulator
-and perception node build it, so all three agree bit for bit. The result lies beside each bag, memory-mapped.
+and perception node build it, so all three agree bit for bit. The result lies beside each bag, memory-mapped. Bags
+that are not from this stack are read by a mapping file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from wm_sim.observation import STATE_NAMES
-from wm_training.bag_frames import TRUTH_COLUMNS
-from wm_training.bags.reader import find_bags
+from wm_ros.topic_table import STATUS
+from wm_training.bag_frames import KNOWN_NAMES
+from wm_training.bags.reader import find_bags, find_topic, open_bag
 from wm_training.errors import TrainingError
+from wm_training.joined import Joined
+from wm_training.mapping.spec import Mapping, read_mapping
 from wm_training.sequence_cache import BagSequences, bag_sequences
 
-# What a bag of somebody else may lack: columns of `Sequences.known`.
-KNOWN_NAMES = (*STATE_NAMES, "scan", *TRUTH_COLUMNS, "reward", "collided", "off_road")
+LOG = logging.getLogger("wm_training")
+LARGE = ("camera", "scan")
 
 
 @dataclass(frozen=True)
 class Sequences:
     """All episodes of some bags, one behind the other. T frames, E episodes."""
 
-    camera: np.ndarray  # uint8[T, 64, 64, 3]
-    scan: np.ndarray  # float32[T, 72], m
+    camera: np.ndarray | Joined  # uint8[T, 64, 64, 3]
+    scan: np.ndarray | Joined  # float32[T, 72], m
     state: np.ndarray  # float32[T, 15], wm_sim.observation.STATE_NAMES
     action: np.ndarray  # float32[T, 2], decided at frame t; zeros at the last frame of an episode
     taught: np.ndarray  # bool[T], the action was chosen by a driver that sees more than the sensors
@@ -63,45 +68,76 @@ class Sequences:
 ARRAYS = tuple(f.name for f in fields(Sequences) if f.name not in ("episode_start", "digest", "known"))
 
 
-def load_sequences(paths: Path | str | Collection[Path | str], *, workers: int = 1) -> Sequences:
+def load_sequences(
+    paths: Path | str | Collection[Path | str], *, workers: int = 1, mapping: Path | str | None = None
+) -> Sequences:
     """All episodes of the bags at `paths` (bags, or folders of bags), in order.
 
-    A single bag comes memory-mapped; several are joined in memory. Names the bag and the topic where one is missing.
+    mapping: YAML file that says where our fields are in bags that are not from this stack. Camera and scan stay on
+    disk, memory-mapped; the rest, about 150 bytes a frame, is joined in memory. Names the bag and the topic where one
+    is missing, and logs what was left out.
     """
-    parts = _convert(find_bags(paths), workers)
+    means = read_mapping(mapping) if mapping else None
+    parts = _convert(find_sources(paths, means is not None), workers, means)
+    for note in (note for part in parts for note in part.notes):
+        LOG.warning(note)
     starts = [part.arrays["episode_start"] for part in parts]
     offsets = np.cumsum([0, *(int(start[-1]) for start in starts)])
     shifted = [start[:-1] + offset for start, offset in zip(starts, offsets, strict=False)]
     episode_start = np.concatenate([*shifted, offsets[-1:]]).astype(np.int64)
     if len(episode_start) < 2:
         raise TrainingError("the bags hold no two consecutive complete frames; record a longer drive.")
-    if len(parts) == 1:
-        joined = {name: parts[0].arrays[name] for name in ARRAYS}
-    else:
-        joined = {name: _join([part.arrays[name] for part in parts]) for name in ARRAYS}
+    joined: dict[str, Any] = {name: _join(name, parts) for name in ARRAYS}
+    if any("known" in part.arrays for part in parts):
+        joined["known"] = np.concatenate([_known(part) for part in parts])
     digests = "".join(part.digest for part in parts)
     digest = digests if len(parts) == 1 else hashlib.sha256(digests.encode()).hexdigest()
     return Sequences(**joined, episode_start=episode_start, digest=digest)
 
 
-def _convert(bags: list[Path], workers: int) -> list[BagSequences]:
-    if workers == 1 or len(bags) == 1:
-        return [bag_sequences(bag) for bag in bags]
-    from joblib import Parallel, delayed
+def find_sources(paths: Path | str | Collection[Path | str], mapped: bool) -> list[Path]:
+    """The bags that `paths` name; with a mapping also ROS 1 bags, which are single files."""
+    given = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
+    found: list[Path] = []
+    for path in given:
+        old = sorted(path.glob("*.bag")) if path.is_dir() else [path] if path.suffix == ".bag" else []
+        found += [p.resolve() for p in old if p.is_file()] if mapped else []
+        if not (mapped and old and not any(path.glob("*/metadata.yaml"))):
+            found += find_bags(path)
+    return list(dict.fromkeys(found))
 
-    Parallel(n_jobs=min(workers, len(bags)))(delayed(_fill_cache)(bag) for bag in bags)
-    return [bag_sequences(bag) for bag in bags]
+
+def is_ours(bag: Path) -> bool:
+    """Whether a bag holds the vehicle status of this stack, so that it needs no mapping."""
+    if bag.suffix == ".bag":
+        return False
+    with open_bag(bag) as reader:
+        status = find_topic(reader, STATUS.name)
+        return status is not None and status.msgtype == STATUS.type
 
 
-def _fill_cache(bag: Path) -> None:
-    bag_sequences(bag)
+def _convert(bags: list[Path], workers: int, mapping: Mapping | None) -> list[BagSequences]:
+    mappings = [None if mapping is None or is_ours(bag) else mapping for bag in bags]
+    if workers > 1 and len(bags) > 1:
+        from joblib import Parallel, delayed
+
+        jobs = (delayed(_fill_cache)(*job) for job in zip(bags, mappings, strict=True))
+        Parallel(n_jobs=min(workers, len(bags)))(jobs)
+    return [bag_sequences(*job) for job in zip(bags, mappings, strict=True)]
 
 
-def _join(arrays: list[np.ndarray]) -> np.ndarray:
-    """Concatenate along time, letting go of each source page as soon as it is copied."""
-    joined = np.empty((sum(len(a) for a in arrays), *arrays[0].shape[1:]), arrays[0].dtype)
-    at = 0
-    for array in arrays:
-        joined[at : at + len(array)] = array
-        at += len(array)
-    return joined
+def _fill_cache(bag: Path, mapping: Mapping | None) -> None:
+    bag_sequences(bag, mapping)
+
+
+def _join(name: str, parts: list[BagSequences]) -> np.ndarray | Joined:
+    """One array as it lies, small ones of several bags in memory, large ones where they are."""
+    arrays = [part.arrays[name] for part in parts]
+    if len(arrays) == 1:
+        return arrays[0]
+    return Joined(arrays) if name in LARGE else np.concatenate(arrays)
+
+
+def _known(part: BagSequences) -> np.ndarray:
+    everything = np.broadcast_to(True, (len(part.arrays["reward"]), len(KNOWN_NAMES)))
+    return part.arrays.get("known", everything)
