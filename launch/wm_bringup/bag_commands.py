@@ -17,6 +17,8 @@ class InfoConfig:
 
     bag: Annotated[Path, tyro.conf.Positional]
     """A bag, or a folder of bags."""
+    repair: bool = False
+    """Make a bag of what a killed recorder left (BAG.partial), or of a bag that was cut."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,13 @@ def info(config: InfoConfig) -> str:
     """Topics, counts, rates and drops of every bag, as text."""
     from wm_training.bags.info import bag_info, format_info
 
+    if config.repair:
+        from wm_training.bags.repair import repair
+
+        done = repair(config.bag)
+        bag = config.bag if done is None else done.bag
+        told = f"{bag}: whole, nothing to repair." if done is None else str(done)
+        return f"{told}\n\n{format_info(bag_info(bag))}"
     inside = sorted(path.parent for path in config.bag.glob("*/metadata.yaml"))
     alone = not inside or (config.bag / "metadata.yaml").is_file()
     return "\n\n".join(format_info(bag_info(path)) for path in ([config.bag] if alone else inside))

@@ -159,7 +159,7 @@ def test_a_killed_writer_leaves_no_bag_under_the_final_name(tmp_path) -> None:
         process.stdout.readline()
         process.kill()
     assert not bag.exists()
-    with pytest.raises(TrainingError, match=r"bag\.partial.*remove it"):
+    with pytest.raises(TrainingError, match=r"bag\.partial.*--repair.*remove it"):
         BagWriter(bag)
 
 

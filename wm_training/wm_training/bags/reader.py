@@ -14,7 +14,7 @@ from rosbags.rosbag2.errors import ReaderError
 from wm_training.errors import TrainingError
 
 CUT_WORDS = ("runcated", "magic", "footer", "empty", "size", "hecksum")  # what rosbags says of a bag cut short
-PARTIAL_HINT = "it was cut off while being written; record it again, or repair it with `mcap recover`"
+PARTIAL_HINT = "it was cut off; `wm info {path} --repair` makes a bag of what is in it"
 
 
 def find_bags(paths: Path | str | Collection[Path | str]) -> list[Path]:
@@ -44,19 +44,23 @@ def open_bag(path: Path | str) -> Iterator[Reader]:
     """A bag opened for reading; whatever is wrong with it comes as one sentence."""
     path = Path(path)
     if not path.exists():
+        if path.with_name(f"{path.name}.partial").exists():
+            raise TrainingError(f"{path}: unfinished; {PARTIAL_HINT.format(path=path)}.")
         raise TrainingError(f"{path}: no such bag; record one with `wm collect` or `wm record`.")
     if path.is_dir() and not is_bag(path):
         unfinished = any(path.glob("*.mcap")) or any(path.glob("*/*.mcap"))
-        raise TrainingError(f"{path}: not a bag, it has no metadata.yaml{f'; {PARTIAL_HINT}' if unfinished else ''}.")
+        raise TrainingError(
+            f"{path}: not a bag, it has no metadata.yaml{f'; {PARTIAL_HINT.format(path=path)}' if unfinished else ''}."
+        )
     try:
         with Reader(path) as reader:
             yield reader
     except ReaderError as error:
         message = str(error).rstrip(".")
         cut = any(word in message for word in CUT_WORDS)
-        raise TrainingError(f"{path}: {message}{f'; {PARTIAL_HINT}' if cut else ''}.") from error
+        raise TrainingError(f"{path}: {message}{f'; {PARTIAL_HINT.format(path=path)}' if cut else ''}.") from error
     except (struct.error, EOFError, OSError, TypeError, UnicodeDecodeError) as error:
-        raise TrainingError(f"{path}: cannot be read; {PARTIAL_HINT}.") from error
+        raise TrainingError(f"{path}: cannot be read; {PARTIAL_HINT.format(path=path)}.") from error
 
 
 def find_topic(reader: Reader, name: str) -> Connection | None:

@@ -73,8 +73,8 @@ class BagWriter:
             if is_locked(self._partial):
                 raise TrainingError(f"{self._partial} is being written; choose another name.") from None
             raise TrainingError(
-                f"{self._partial} was left by a killed process; make a bag of it with `wm info {self._partial} "
-                "--repair`, or remove it, or choose another name."
+                f"{self._partial} was left by a killed process; make a bag of it with `wm info {self.path} --repair`, "
+                "or remove it, or choose another name."
             ) from None
         except OSError as error:
             raise TrainingError(f"{self.path} cannot be written: {error.strerror}; choose another folder.") from error
@@ -151,16 +151,20 @@ class BagWriter:
         """Put a line into the metadata's custom_data."""
         self._notes[key] = value
 
-    def close(self) -> Path:
-        """Finish the bag and give it its name. On a full disk its last messages make room for its index."""
+    def finish(self) -> None:
+        """Finish the bag where it grew. On a full disk its last messages make room for its index."""
         try:
             self._file.flush()
         except OSError as error:
             _only_full(error)
         self._done.append(self._seal(with_metadata=True))
         self._close_files()
-        self._partial.rename(self.path)
         os.close(self._lock)
+
+    def close(self) -> Path:
+        """Finish the bag and give it its name."""
+        self.finish()
+        self._partial.rename(self.path)
         return self.path
 
     @property
