@@ -70,7 +70,7 @@ class ActorCritic(nn.Module):
 
     @torch.no_grad()
     def return_scale(self, returns: Tensor, config: ImaginationConfig) -> Tensor:
-        """max(1, S) with S the averaged range from the 5th to the 95th percentile of returns (section "Actor critic learning")."""
+        """max(1, S) with S the averaged range from the 5th to the 95th percentile of returns (same section)."""
         low, high = torch.quantile(returns.flatten()[:MOST_RANKED].float(), returns.new_tensor([0.05, 0.95])).unbind()
         if self.low == self.high:  # nothing seen yet
             self.low.copy_(low)
