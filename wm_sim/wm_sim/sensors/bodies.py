@@ -26,7 +26,7 @@ from wm_sim.scene import (
 from wm_sim.sensors import appearance as look_at
 from wm_sim.sensors.ground import HALF_TAN, NEAREST_M
 from wm_sim.sensors.order import order_bodies
-from wm_sim.sensors.raster import Scratch, add_polygon, project
+from wm_sim.sensors.raster import SPARE, Scratch, add_polygon, project
 from wm_sim.sensors.shapes import (
     BOX_BLUE,
     BOX_GREEN,
@@ -232,7 +232,7 @@ def draw_bodies(
     look: NDArray[np.float64], x: float, y: float, yaw: float, time_s: float,
 ) -> None:  # fmt: skip
     """Agents and signals over the band, farthest first; as classes instead of colours if `labels` [R, W] has rows."""
-    focal = 0.5 * (scratch.cover.shape[1] - 2) / HALF_TAN
+    focal = 0.5 * (scratch.cover.shape[1] - SPARE) / HALF_TAN
     cx, cy = x + CAMERA_X_M * math.cos(yaw), y + CAMERA_X_M * math.sin(yaw)
     for i in range(order_bodies(scratch, agents, signals, x, y, yaw)):
         k, distance = scratch.order[i], scratch.away[i]

@@ -22,6 +22,8 @@ SEGMENT = 4096  # values of one row that get their noise from one place in the t
 VERTICES = 512
 BODIES = 256  # farther ones are left out
 BOXES = 12  # of one body
+LANES = 16  # cells that an edge changes at once
+SPARE = LANES + 2  # cells behind each row of the cover, never read
 
 # Columns of the rows' table: light and ground under each row of the band.
 CLEAR, VEIL_R, VEIL_G, VEIL_B, GROUND_X, GROUND_Y, STEP_X, STEP_Y, GRAIN, LONG, CELLS = range(11)
@@ -37,7 +39,7 @@ class Scratch(NamedTuple):
     """Working memory of the camera kernels for one picture size; one for each thread, nothing in it outlives a call."""
 
     colours: NDArray[np.float32]  # [R, 3 W] red, green, blue of a band of R rows
-    cover: NDArray[np.float32]  # [R, W + 2] signed areas
+    cover: NDArray[np.float32]  # [R, W + SPARE] signed areas
     touched: NDArray[np.uint64]  # [R, words] bit c of word w: cell 64 w + c of `cover` is not zero
     rows: NDArray[np.float64]  # [R, ROW_SIZE]
     columns: NDArray[np.float32]  # [2, W] the angle of a column and how high the trees stand there
@@ -61,7 +63,7 @@ def camera_scratch(height: int, width: int) -> Scratch:
     columns[0] = np.arctan((np.arange(width) + 0.5 - 0.5 * width) / (0.5 * width))
     return Scratch(
         colours=np.zeros((band, 3 * width), dtype=np.float32),
-        cover=np.zeros((band, width + 2), dtype=np.float32),
+        cover=np.zeros((band, width + SPARE), dtype=np.float32),
         touched=np.zeros((band, (width + 63) // 64), dtype=np.uint64),
         rows=np.zeros((band, ROW_SIZE)),
         columns=columns,
@@ -114,47 +116,44 @@ def add_border(cover: NDArray[np.float32], touched: NDArray[np.uint64], y0: floa
 
 
 @inner_kernel
+def beyond(u: np.float32, h: np.float32, steep: np.float32) -> np.float32:
+    """Area, up to a ramp, that lies left of u and right of an edge that runs from 0 to h."""
+    inside = min(max(u, np.float32(0.0)), h)
+    return inside * (inside * steep - np.float32(1.0))
+
+
+@inner_kernel
+def add_slope(cells: NDArray[np.float32], count: int, low: np.float32, h: np.float32, area: np.float32) -> None:
+    """What an edge that crosses a row from `low` to low + h, 0 <= low < 1, leaves in the row's cells."""
+    one = np.float32(1.0)
+    steep = np.float32(0.5) / h
+    for i in range(count):
+        u = np.float32(np.int32(i)) - low
+        here = beyond(u, h, steep)
+        change = (beyond(u + one, h, steep) - here) - (here - beyond(u - one, h, steep))
+        cells[i] += area * (change + max(one - abs(u), np.float32(0.0)))
+
+
+@inner_kernel
 def add_edge(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], x0: float, y0: float, y1: float, slope: float, sign: float
 ) -> None:
     """The area right of an edge from (x0, y0) down to y1, all of it inside the picture."""
-    width = cover.shape[1] - 2
+    width = cover.shape[1] - SPARE
     right = float(width)
     x, y = x0, y0
     # `& _NOT_NEGATIVE` tells the compiler that an index never counts from the end.
     for row in range(int(y0) & _NOT_NEGATIVE, math.ceil(y1)):
-        below = row + 1.0
-        below = min(below, y1)
-        area = (below - y) * sign
+        below = min(row + 1.0, y1)
+        area = np.float32((below - y) * sign)
         after = min(max(x0 + slope * (below - y0), 0.0), right)
-        low, high = x, after
-        if after < x:
-            low, high = after, x
+        left, h = min(x, after), np.float32(max(abs(after - x), 1e-6))
         x, y = after, below
-        cells = cover[row]
-        column = int(low) & _NOT_NEGATIVE
-        end = math.ceil(high) & _NOT_NEGATIVE
-        if end <= column + 1:
-            share = area * (0.5 * (low + high) - column)
-            cells[column] += area - share
-            cells[column + 1] += share
-            mark(touched, row, min(column, width - 1), min(column + 1, width - 1))
-            continue
-        # Each pixel gains what the one before it has not; in between an edge gains the same in every pixel.
-        per = area / (high - low)
-        inside = column + 1.0 - low
-        gained = 0.5 * per * inside * inside
-        cells[column] += gained
-        if end > column + 2:
-            cells[column + 1] += per * (inside + 0.5) - gained
-            for c in range(column + 2, end - 1):
-                cells[c] += per
-            gained = per * (end - 1.5 - low)
-        beyond = high - (end - 1.0)
-        total = area - 0.5 * per * beyond * beyond
-        cells[end - 1] += total - gained
-        cells[end] += area - total
-        mark(touched, row, column, min(end, width - 1))
+        column = int(left) & _NOT_NEGATIVE
+        low = np.float32(left - column)
+        last = int(low + h) + 1
+        add_slope(cover[row, column:], (last | (LANES - 1)) + 1, low, h, area)
+        mark(touched, row, min(column, width - 1), min(column + last, width - 1))
 
 
 @lean_kernel
@@ -162,7 +161,7 @@ def add_polygon(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], polygon: NDArray[np.float64], count: int, weight: float
 ) -> tuple[int, int]:
     """Add the area of a polygon of `count` vertices, clockwise as seen, to `cover`; the rows touched [first, last)."""
-    height, width = float(touched.shape[0]), float(cover.shape[1] - 2)
+    height, width = float(touched.shape[0]), float(cover.shape[1] - SPARE)
     top, bottom = height, 0.0
     for i in range(count):
         before = i - 1 if i > 0 else count - 1

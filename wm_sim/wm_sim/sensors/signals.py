@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wm_sim.kernel import lean_kernel
 from wm_sim.lamps import lit_lamp
 from wm_sim.scene import SIGNAL_Z
-from wm_sim.sensors.raster import Scratch
+from wm_sim.sensors.raster import SPARE, Scratch
 from wm_sim.sensors.sweep import mix_pixel
 
 LAMP_RADIUS_M = 0.17
@@ -27,7 +27,7 @@ def draw_lamps(
 ) -> None:  # fmt: skip
     """Three discs on a head at (dx, dy) from the ego, the lit one bright in any haze."""
     view, colours = scratch.lens, scratch.colours
-    height, width = scratch.touched.shape[0], scratch.cover.shape[1] - 2
+    height, width = scratch.touched.shape[0], scratch.cover.shape[1] - SPARE
     lit = lit_lamp(signal, time_s)
     for i in range(3):
         lamp = (i + lit + 1) % 3  # the lit one last, over the others

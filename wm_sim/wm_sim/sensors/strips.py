@@ -29,7 +29,7 @@ from wm_sim.scene import (
 )
 from wm_sim.sensors import appearance as look_at
 from wm_sim.sensors.ground import GRASS_CELLS, NEAREST_M
-from wm_sim.sensors.raster import VERTICES, Scratch, add_polygon, project
+from wm_sim.sensors.raster import SPARE, VERTICES, Scratch, add_polygon, project
 from wm_sim.sensors.sweep import sweep_ground, sweep_label, sweep_paint
 
 SIGHT_M = 120.0  # beyond, the ground is haze
@@ -170,7 +170,7 @@ def lay_ribbons(
     strip that follow each other are one polygon.
     """
     seed = int(look[look_at.SEED])
-    width = scratch.cover.shape[1] - 2
+    width = scratch.cover.shape[1] - SPARE
     cover, touched = scratch.cover[horizon:count], scratch.touched[horizon:count]
     colours, rows = scratch.colours[horizon:count], scratch.rows[horizon:count]
     points, polygon, view = scratch.points, scratch.polygon, scratch.lens

@@ -17,6 +17,7 @@ from wm_sim.sensors.raster import (
     GROUND_X,
     GROUND_Y,
     LONG,
+    SPARE,
     STEP_X,
     STEP_Y,
     VEIL_B,
@@ -110,7 +111,7 @@ def sweep_ground(
     first: int, last: int, red: float, green: float, blue: float, cells: float, grain: float, seed: int,
 ) -> None:  # fmt: skip
     """Lay a surface on the ground, rough by `grain` where it fills the pixels between its borders."""
-    width = cover.shape[1] - 2
+    width = cover.shape[1] - SPARE
     one = np.float32(1.0)
     for row in range(first, last):
         clear = rows[row, CLEAR]
@@ -159,7 +160,7 @@ def sweep_paint(
     first: int, last: int, red: float, green: float, blue: float, wear: float, seed: int,
 ) -> None:  # fmt: skip
     """Lay paint, thinner in patches by up to `wear`."""
-    width = cover.shape[1] - 2
+    width = cover.shape[1] - SPARE
     one = np.float32(1.0)
     for row in range(first, last):
         clear = rows[row, CLEAR]
@@ -194,7 +195,7 @@ def sweep_mix(
 ) -> None:  # fmt: skip
     """Take away `hide` of what is there and add a colour, each times the share of the pixel that is covered."""
     h, r, g, b = np.float32(hide), np.float32(red), np.float32(green), np.float32(blue)
-    width = cover.shape[1] - 2
+    width = cover.shape[1] - SPARE
     for row in range(first, last):
         share, start = np.float32(0.0), 0
         for word in range(touched.shape[1]):
