@@ -132,7 +132,7 @@ def config(tmp_path: Path) -> TrainConfig:
         dynamics_batch=4,
         length=20,
         checkpoint_every=2,
-        held_out=0.0,
+        held_out=0.25,
         threads=1,
     )
 

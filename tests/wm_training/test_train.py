@@ -110,6 +110,13 @@ def test_a_loss_that_is_not_finite_names_its_term(config: TrainConfig, sequences
         train(config)
 
 
+@pytest.mark.usefixtures("tiny_training")
+def test_a_share_that_holds_out_no_drive_is_refused_before_training(config: TrainConfig) -> None:
+    with pytest.raises(TrainingError, match="none to measure on with --held-out 0.001. Record more"):
+        train(replace(config, held_out=0.001))
+    assert not config.out.exists()
+
+
 def test_held_out_episodes_are_never_trained_on() -> None:
     training, held_out = split_episodes(100, 0.1)
     assert len(held_out) == 10

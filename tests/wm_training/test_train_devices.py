@@ -121,7 +121,7 @@ def test_half_precision_gives_nearly_the_loss_and_leaves_the_batch_as_it_is(sequ
 
 @pytest.mark.usefixtures("tiny_training")
 def test_the_log_holds_losses_rate_gradient_waiting_dreams_and_calibration(config: TrainConfig) -> None:
-    train(replace(config, held_out=0.25, pictures_every=2))
+    train(replace(config, pictures_every=2))
     events = EventAccumulator(str(config.out / "tensorboard"))
     events.Reload()
     scalars = set(events.Tags()["scalars"])

@@ -123,6 +123,11 @@ def train(config: TrainConfig) -> Path | None:
         with fabric.rank_zero_first():
             sequences = load_sequences(config.bags)
         training_episodes, held_out = split_episodes(sequences.episodes, config.held_out)
+        if not len(held_out) or not len(training_episodes):
+            raise TrainingError(
+                f"{sequences.episodes} drives leave none to train on or none to measure on with --held-out "
+                f"{config.held_out:g}. Record more or give a larger share."
+            )
         now("preparing the model")
         loop, first = _prepare(config, fabric, sequences, held_out)
         learner = loop.training.learner
