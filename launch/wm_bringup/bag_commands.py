@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,16 @@ class RecordConfig:
 
     out: Annotated[Path, tyro.conf.Positional]
     """The new bag's folder; it must not exist."""
+    topics: str = ""
+    """Topics to record, separated by commas; those that the topic table marks as recorded when not named."""
+    compress: bool = False
+    """Compress by zstd."""
+    split_mb: float = 0.0
+    """Begin a new file once one is this big, MB; 0: never."""
+    split_s: float = 0.0
+    """Begin a new file after so long, s of ROS time; 0: never."""
+    min_free_mb: float = 200.0
+    """End the bag, whole, before the disk has less room than this, MB."""
 
 
 def info(config: InfoConfig) -> str:
@@ -52,4 +63,13 @@ def record(config: RecordConfig) -> None:
         raise BringupError(f"output folder {out} exists already. Name another, or remove it.")
     from wm_training.recorder_node import main
 
-    main(["--ros-args", "--param", f'out:="{out}"'])
+    given = {
+        "out": str(out),
+        "topics": config.topics,
+        "compress": config.compress,
+        "split_mb": config.split_mb,
+        "split_s": config.split_s,
+        "min_free_mb": config.min_free_mb,
+        "when_full": "end",
+    }
+    main(["--ros-args", *(word for name, value in given.items() for word in ("-p", f"{name}:={json.dumps(value)}"))])

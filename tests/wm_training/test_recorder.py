@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -18,7 +20,7 @@ from wm_ros import topic_table as topics
 from wm_training import TrainingError
 from wm_training.bags.info import bag_info
 from wm_training.bags.schema import serialise
-from wm_training.recorder import DropCounter, Recording, choose_topics
+from wm_training.recorder import DropCounter, Recording, RecordingConfig, choose_topics
 
 PATIENCE_S = 120.0
 
@@ -68,6 +70,40 @@ def test_messages_before_ros_time_runs_are_kept(tmp_path: Path) -> None:
             ("/car/vehicle/status", 6 * 10**9),
         ]
         assert json.loads(reader.storage.metadata.custom["dropped"]) == {"/car/vehicle/status": 2}
+
+
+def test_a_disk_that_runs_full_ends_the_recording_whole_and_in_a_sentence(tmp_path: Path) -> None:
+    free = [10**9]
+    config = RecordingConfig(min_free_bytes=10**8)
+    names = ["/vehicle/status"]
+    recording = Recording(tmp_path / "bag", [topics.STATUS], names, config, free=lambda _: free[0])
+    for k in range(100):
+        recording.add(topics.STATUS.name, 10**9 + k * 10**7, status(k))
+    recording.tick()
+    free[0] = 10**7
+    with pytest.raises(TrainingError, match=r"10 MB are left.*100 MB have to stay free.*--min-free-mb"):
+        recording.tick()
+    assert "100 messages, dropped 0" in recording.close()
+    assert bag_info(tmp_path / "bag").messages == 100
+
+
+def test_a_full_disk_ends_the_recording_in_a_sentence_and_what_is_there_stays_readable(tmp_path: Path) -> None:
+    class Full(io.FileIO):
+        def write(self, data) -> int:
+            if self.tell() + len(data) > 30_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    def opener(path: Path) -> Full:
+        return Full(path, "xb")
+
+    recording = Recording(tmp_path / "bag", [topics.STATUS], ["/vehicle/status"], opener=opener)
+    with pytest.raises(TrainingError, match=r"the disk is full; make room"):
+        for k in range(10_000):
+            recording.add(topics.STATUS.name, 10**9 + k * 10**7, status(k))
+    line = recording.close()
+    kept = bag_info(tmp_path / "bag").messages
+    assert kept > 20 and f"{kept} messages" in line and "no room for" in line
 
 
 def test_topics_are_chosen_from_the_table() -> None:
@@ -146,6 +182,14 @@ def test_a_recording_holds_what_was_published_and_closes_on_a_signal(tmp_path: P
         latched = next(c for c in reader.connections if c.topic == "/car_1/route").ext.offered_qos_profiles[0]
     assert times == sorted(times) and times[0] >= 10**9 and times[-1] <= 10**9 + 40 * 10**8
     assert latched.durability.name == "TRANSIENT_LOCAL"
+
+
+@pytest.mark.system
+def test_a_recorder_ends_before_the_disk_is_full(tmp_path: Path, recorder) -> None:
+    process = recorder(f"out:={tmp_path / 'bag'}", "min_free_mb:=1.0e9", "when_full:=end")
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1 and "have to stay free" in errors and "Traceback" not in errors
+    assert bag_info(tmp_path / "bag").messages >= 0
 
 
 @pytest.mark.system

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wm_ros import topic_table as topics
 from wm_ros.topic_table import TopicSpec
-from wm_training.bags.writer import BagWriter
+from wm_training.bags.mcap_file import Opener, open_new
+from wm_training.bags.writer import BagWriter, WriterConfig, is_full
 from wm_training.errors import TrainingError
 
 SEQ_MODULO = 1 << 32
 CAMERA_STEP_NS = 100_000_000
+FLUSH_NS = 400_000_000  # of log time: what a killed recorder may lose
 
 
 class DropCounter:
@@ -44,16 +48,43 @@ class DropCounter:
         self._last = number
 
 
-class Recording:
-    """A bag being recorded. Messages that come before ROS time runs wait for its first value."""
+def free_bytes(folder: Path) -> int:
+    """Room on the disk that a folder is on."""
+    return shutil.disk_usage(folder).free
 
-    def __init__(self, out: Path, specs: Sequence[TopicSpec], names: Sequence[str]):
-        """names: full topic names, as resolved by namespace and remaps."""
+
+@dataclass(frozen=True)
+class RecordingConfig:
+    """How a recording is laid out, and when it has to end."""
+
+    layout: WriterConfig = field(default_factory=lambda: WriterConfig(flush_ns=FLUSH_NS))
+    min_free_bytes: int = 0  # end the recording, whole, before the disk has less room than this
+
+
+class Recording:
+    """A bag being recorded. Messages that come before ROS time runs wait for its first value.
+
+    `add` and `tick` raise TrainingError, one sentence, where the disk ends the recording; `close` it then as usual.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        specs: Sequence[TopicSpec],
+        names: Sequence[str],
+        config: RecordingConfig | None = None,
+        *,
+        opener: Opener = open_new,
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        """names: full topic names, as resolved by namespace and remaps. `opener`, `free`: the disk."""
         self.out = out
+        self._config = config or RecordingConfig()
+        self._free = free
         self._names = dict(zip((spec.name for spec in specs), names, strict=True))
         self.drops = {spec.name: DropCounter(spec) for spec in specs}
         self._early: list[tuple[str, bytes]] = []
-        self._writer = BagWriter(out)
+        self._writer = BagWriter(out, self._config.layout, opener=opener)
         for spec in specs:
             self._writer.add_topic(self._names[spec.name], spec.type, topics.bag_qos(spec))
 
@@ -73,21 +104,50 @@ class Recording:
         if now_ns == 0:
             self._early.append((topic, cdr))
             return
-        self._flush(now_ns)
-        self._writer.write(self._names[topic], now_ns, cdr)
+        try:
+            self._write_early(now_ns)
+            self._writer.write(self._names[topic], now_ns, cdr)
+        except OSError as error:
+            raise self._stopped_by(error) from error
+
+    def tick(self) -> None:
+        """Put everything so far on the disk and look how much room there is. Call it every half second or so."""
+        try:
+            self._writer.flush()
+        except OSError as error:
+            raise self._stopped_by(error) from error
+        free = self._free(self.out.parent)
+        if free < self._config.min_free_bytes:
+            raise TrainingError(
+                f"{self.out}: recording ended, {free / 1e6:.0f} MB are left on the disk and "
+                f"{self._config.min_free_bytes / 1e6:.0f} MB have to stay free; make room or lower --min-free-mb."
+            )
+
+    def _stopped_by(self, error: OSError) -> TrainingError:
+        if is_full(error):
+            return TrainingError(f"{self.out}: recording ended, the disk is full; make room and record again.")
+        return TrainingError(f"{self.out}: recording ended, the disk refuses: {error.strerror}.")
 
     def close(self) -> str:
         """Finish the bag. Returns one line about it."""
-        self._flush(0)
+        self._write_early(0)
         lost = {self._names[name]: counter.dropped for name, counter in self.drops.items() if counter.counts}
         self._writer.note("source", "recorder_node")
         self._writer.note("dropped", json.dumps(lost))
-        self._writer.close()
-        total = sum(self._writer.counts.values())
+        try:
+            self._writer.close()
+        except OSError as error:
+            self._writer.abandon()
+            raise TrainingError(
+                f"{self.out}: the bag could not be finished ({error.strerror}); `wm info {self.out} --repair` makes "
+                "one of what is there."
+            ) from error
+        total, cut = self._writer.in_bag, sum(self._writer.counts.values()) - self._writer.in_bag
         worst = ", ".join(f"{name} {count}" for name, count in lost.items() if count)
-        return f"bag {self.out}: {total} messages, dropped {self.dropped}{f' ({worst})' if worst else ''}"
+        line = f"bag {self.out}: {total} messages, dropped {self.dropped}{f' ({worst})' if worst else ''}"
+        return line + (f", no room for {cut}" if cut else "")
 
-    def _flush(self, now_ns: int) -> None:
+    def _write_early(self, now_ns: int) -> None:
         for topic, cdr in self._early:
             self._writer.write(self._names[topic], now_ns, cdr)
         self._early.clear()

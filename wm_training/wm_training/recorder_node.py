@@ -12,9 +12,11 @@ from rclpy.qos import QoSProfile
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import TOPICS, Topic
+from wm_training.bags.writer import WriterConfig
 from wm_training.errors import TrainingError
-from wm_training.recorder import Recording, choose_topics
+from wm_training.recorder import FLUSH_NS, Recording, RecordingConfig, choose_topics
 
+TICK_S = 0.4  # what a killed recorder may lose
 QUEUE = 200  # messages a topic that may wait while the disk is busy
 
 
@@ -25,6 +27,19 @@ class RecorderNode(StackNode):
         super().__init__("recorder_node")
         self.out = self.declare("out", "", "Folder of the new bag; it must not exist.")
         self.topics = self.declare("topics", "", "Topics to record, separated by commas; empty: the table's.")
+        declare = self.declare
+        self.compress = declare("compress", False, "Compress the bag by zstd.")
+        self.split_mb = declare("split_mb", 0.0, "A new file once one is this big, MB; 0: never.", range=(0.0, 1e6))
+        self.split_s = declare("split_s", 0.0, "A new file after so long, s of ROS time; 0: never.", range=(0.0, 1e6))
+        self.min_free_mb = declare(
+            "min_free_mb", 200.0, "End the bag before the disk has less room than this, MB.", range=(0.0, 1e9)
+        )
+        self.when_full = declare(
+            "when_full",
+            "stay",
+            "After the disk ended the bag: stay, so that a drive goes on without it, or end the process.",
+            choices=("stay", "end"),
+        )
         self.recording: Recording | None = None
 
     def configure(self) -> None:
@@ -33,7 +48,11 @@ class RecorderNode(StackNode):
         chosen = {spec.name for spec in choose_topics(self.topics)}
         self.chosen = [topic for topic in TOPICS if topic.name in chosen]
         names = [self.resolve_topic_name(topic.name) for topic in self.chosen]
-        self.recording = Recording(Path(self.out).expanduser(), [topic.spec for topic in self.chosen], names)
+        layout = WriterConfig(self.compress, int(self.split_mb * 1e6), int(self.split_s * 1e9), FLUSH_NS)
+        config = RecordingConfig(layout, int(self.min_free_mb * 1e6))
+        specs = [topic.spec for topic in self.chosen]
+        self.recording = Recording(Path(self.out).expanduser(), specs, names, config)
+        self.steady_timer(TICK_S, self.on_tick)
         for topic in self.chosen:
             self.hear(topic)
 
@@ -55,16 +74,40 @@ class RecorderNode(StackNode):
         if self.recording is None:
             return
         flow.saw()
-        with self.measure("write"):
-            self.recording.add(topic.name, self.get_clock().now().nanoseconds, cdr)
+        try:
+            with self.measure("write"):
+                self.recording.add(topic.name, self.get_clock().now().nanoseconds, cdr)
+        except TrainingError as error:
+            self.end_early(error)
+            return
         flow.missed = self.recording.drops[topic.name].dropped
+
+    def on_tick(self) -> None:
+        if self.recording is None:
+            return
+        try:
+            self.recording.tick()
+        except TrainingError as error:
+            self.end_early(error)
+
+    def end_early(self, error: TrainingError) -> None:
+        """The disk ended the recording: close the bag, say so, and stay or leave."""
+        self.report_error(str(error))
+        self.close()
+        if self.when_full == "end":
+            self.finish(1)
 
     def close(self) -> None:
         """Finish the bag, once."""
         recording, self.recording = self.recording, None
-        if recording is not None:
+        if recording is None:
+            return
+        try:
             summary, lost = recording.close(), recording.dropped
-            (self.get_logger().warn if lost else self.get_logger().info)(summary)
+        except TrainingError as error:
+            self.report_error(str(error))
+            return
+        (self.get_logger().warn if lost else self.get_logger().info)(summary)
 
 
 def main(args: list[str] | None = None) -> None:

@@ -204,6 +204,11 @@ class BagWriter:
             if file is not None:
                 file.close()
 
+    def abandon(self) -> None:
+        """Leave what was written as a killed process would, for a repair."""
+        self._close_files()
+        os.close(self._lock)
+
     def abort(self) -> None:
         """Drop what was written."""
         self._close_files()
