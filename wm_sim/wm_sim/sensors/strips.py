@@ -33,7 +33,7 @@ from wm_sim.sensors.raster import SPARE, VERTICES, Scratch, add_polygon, project
 from wm_sim.sensors.sweep import sweep_ground, sweep_label, sweep_paint
 
 SIGHT_M = 120.0  # beyond, the ground is haze
-LINE_SIGHT_M, SHOULDER_SIGHT_M = 1.5, 2.0  # for each pixel of focal length: a line is a tenth of a pixel from there on
+LINE_SIGHT_M, GROUND_SIGHT_M = 1.5, 2.0  # for each pixel of focal length: a line is a tenth of a pixel from there on
 STRIPE_M, STRIPE_PERIOD_M = 0.5, 1.0  # of a zebra crossing
 STEP_M = 8.0  # between a ribbon's edges at 1 m and focal length 1 px: a bend of 20 m radius then strays 0.4 pixels
 BEND_M = 40.0  # … and farther ahead roads are taken to bend less
@@ -52,6 +52,12 @@ def put(points: NDArray[np.float64], n: int, view: NDArray[np.float64], dx: floa
     points[n, 0] = view[0, 0] * dx + view[0, 1] * dy + view[0, 3]
     points[n, 1] = view[1, 0] * dx + view[1, 1] * dy + view[1, 3]
     points[n, 2] = view[2, 0] * dx + view[2, 1] * dy + view[2, 3]
+
+
+@inner_kernel
+def depth_of(edges: NDArray[np.float64], i: int, view: NDArray[np.float64], x: float, y: float) -> float:
+    """How far ahead the left end of edge i is."""
+    return view[2, 0] * (edges[i, EDGE_LX] - x) + view[2, 1] * (edges[i, EDGE_LY] - y) + view[2, 3]
 
 
 @lean_kernel
@@ -83,11 +89,17 @@ def add_strip(
 def add_dashes(
     cover: NDArray[np.float32], touched: NDArray[np.uint64], points: NDArray[np.float64], polygon: NDArray[np.float64],
     view: NDArray[np.float64], edges: NDArray[np.float64], start: int, stop: int,
-    x: float, y: float, dash: float, period: float,
-) -> tuple[int, int]:  # fmt: skip
-    """Cover of the dashes of a ribbon with the edges start to stop - 1; the rows touched."""
+    x: float, y: float, dash: float, period: float, sight: float,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Cover of the dashes of a ribbon with the edges start to stop - 1; the rows touched.
+
+    Goes as far as the edge from which on nothing is nearer than `sight` (m), the third number.
+    """
     first, last = touched.shape[0], 0
-    for i in range(start, stop - 1):
+    end = stop - 1
+    while end > start and depth_of(edges, end - 1, view, x, y) > sight and depth_of(edges, end, view, x, y) > sight:
+        end -= 1
+    for i in range(start, end):
         s0, s1 = edges[i, EDGE_S], edges[i + 1, EDGE_S]
         lx, ly, rx, ry = edges[i, EDGE_LX] - x, edges[i, EDGE_LY] - y, edges[i, EDGE_RX] - x, edges[i, EDGE_RY] - y
         per_m = 1.0 / max(s1 - s0, 1e-9)
@@ -105,7 +117,7 @@ def add_dashes(
             put(points, 3, view, rx + a * rx_m, ry + a * ry_m)
             top, bottom = add_polygon(cover, touched, polygon, project(points, polygon, 4, NEAREST_M), 1.0)
             first, last = min(first, top), max(last, bottom)
-    return first, last
+    return first, last, end
 
 
 @inner_kernel
@@ -121,9 +133,7 @@ def nearest_of(
     """How near a ribbon may come (m, at least 2), inf where it is out of the picture."""
     dx, dy, radius = ribbon[MIDDLE_X] - x, ribbon[MIDDLE_Y] - y, ribbon[RADIUS_M]
     away = math.sqrt(dx * dx + dy * dy)
-    sight = SIGHT_M
-    if ribbon[SURFACE] != ASPHALT:
-        sight = min((SHOULDER_SIGHT_M if ribbon[SURFACE] == SHOULDER else LINE_SIGHT_M) * focal, SIGHT_M)
+    sight = min((GROUND_SIGHT_M if ribbon[SURFACE] <= ASPHALT else LINE_SIGHT_M) * focal, SIGHT_M)
     if away - radius > sight:
         return math.inf
     for border in range(3):  # ahead, right of the left border, left of the right one: all linear in the place
@@ -203,8 +213,13 @@ def lay_ribbons(
             return
         start, stop, weight = int(ribbons[k, RIBBON_FIRST]), int(ribbons[k, RIBBON_LAST]), dash / period
         if apart:
-            a, b = add_dashes(cover, touched, points, polygon, view, edges, start, stop, x, y, dash, period)
-            first, last, start, stop = min(first, a), max(last, b), 0, 0
+            sight = math.sqrt(period * CAMERA_Z_M * focal)
+            a, b, start = add_dashes(
+                cover, touched, points, polygon, view, edges, start, stop, x, y, dash, period, sight
+            )
+            first, last = min(first, a), max(last, b)
+            if start == stop - 1:
+                stop = start
 
 
 @lean_kernel
