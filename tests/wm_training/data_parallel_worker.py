@@ -48,7 +48,7 @@ def whole_run(folder: Path, sequences: Sequences) -> None:
         return original(model)
 
     train_module.Learner = learner
-    train_module.load_sequences = lambda _: sequences
+    train_module.load_sequences = lambda *_, **__: sequences
     train_module.WorldModelConfig = lambda: SMALL
     train_module.export_model = lambda *_: (folder / "exported").touch(exist_ok=False)
     config = train_module.TrainConfig(

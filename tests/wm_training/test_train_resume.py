@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 
 from wm_dynamics.world_model import WorldModel
@@ -24,7 +25,7 @@ Weights = dict[str, torch.Tensor]
 STEPS = 6  # of all phases: 2 of the whole model, 2 of dynamics, 2 of imagination
 
 
-def interrupt(*_: object) -> None:
+def interrupt(*_: object, **__: object) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
@@ -193,3 +194,19 @@ def test_a_checkpoint_of_before_averages_were_kept_is_exported_from_its_weights(
     checkpoint = read_checkpoint(tmp_path)
     assert (checkpoint.step, checkpoint.spent.seconds) == (7, 12.5)
     model.load_state_dict(checkpoint.model_weights())
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_a_gradient_that_is_not_finite_never_reaches_the_checkpoint(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, calls = Fabric.clip_gradients, []
+
+    def second_overflows(*args: Any, **options: Any) -> torch.Tensor | None:
+        calls.append(original(*args, **options))
+        return calls[-1] if len(calls) == 1 else torch.tensor(float("inf"))
+
+    monkeypatch.setattr(Fabric, "clip_gradients", second_overflows)
+    with pytest.raises(TrainingError, match="the gradient is not finite at step 1. Train again with a lower"):
+        train(replace(config, checkpoint_every=1))
+    assert read_checkpoint(config.out).step == 1

@@ -103,18 +103,25 @@ class Loop:
         _check_finite(terms, step)
         self._optimizer.zero_grad(set_to_none=True)
         fabric.backward(loss)
-        # With 16 bits the scaler skips a step whose gradient is not finite.
-        norm = fabric.clip_gradients(module, self._optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False)
+        clipped = fabric.clip_gradients(
+            module, self._optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
+        )
+        norm = float(cast(torch.Tensor, clipped))
+        if not math.isfinite(norm) and not self._scaler():  # with 16 bits the scaler skips such a step
+            raise TrainingError(f"the gradient is not finite at step {step}. Train again with a lower --learning-rate.")
         self._optimizer.step()
         training.learner.finish_step()
         training.average.update(training.learner.model, step)
-        return terms, float(norm) if norm is not None else 0.0
+        return terms, norm
 
     def save(self, done: int) -> None:
         """Write the checkpoint after `done` steps, by the first process."""
         if self.fabric.is_global_zero:
-            scaler = self.fabric.strategy.precision.state_dict()
-            save_checkpoint(self.config.out, self.training, done, self.spent, self.config.settings, scaler)
+            save_checkpoint(self.config.out, self.training, done, self.spent, self.config.settings, self._scaler())
+
+    def _scaler(self) -> dict[str, Any]:
+        """State of the loss scale of 16 bits; empty at other precisions."""
+        return self.fabric.strategy.precision.state_dict()
 
     def _anybody(self, asked: bool) -> bool:
         """Whether any process was asked to stop: all have to stop after the same step."""
