@@ -31,11 +31,14 @@ COMMANDS = {
     "drive": Command("wm_bringup.drive", "DriveConfig", "drive", "Start the whole stack, drive, write a report."),
     "collect": Command("wm_training.collect", "CollectConfig", "collect", "Record training bags in the simulator."),
     "record": Command("wm_bringup.bag_commands", "RecordConfig", "record", "Record a running stack into a bag."),
+    "replay": Command("wm_bringup.replay", "ReplayConfig", "replay", "Play a bag, or its sensors through the stack."),
     "info": Command("wm_bringup.bag_commands", "InfoConfig", "info", "List the topics, counts, rates, drops of a bag."),
     "train": Command("wm_training.train", "TrainConfig", "train", "Train a world model on bags."),
     "eval": Command("wm_training.evaluate", "EvalConfig", "run", "Drive many scenarios in process and score them."),
     "bench": Command("wm_bringup.bench", "BenchConfig", "bench", "Measure the simulator's rates beside other ones."),
     "export": Command("wm_training.export", "ExportConfig", "export", "Turn a checkpoint into a model folder."),
+    "measure": Command("wm_training.measure_command", "MeasureConfig", "run", "Measure a model on unseen drives."),
+    "ablate": Command("wm_training.ablation", "AblateConfig", "run", "Train variants of the model; compare them."),
     "doctor": Command("wm_bringup.doctor", "DoctorConfig", "doctor", "Check the installation; say what to do."),
 }
 

@@ -35,6 +35,7 @@ def write_model_folder(
     metrics: dict[str, Any],
     disagreement_p95: float,
     surprise_p999: float,
+    risk_thresholds: dict[str, float] | None = None,
 ) -> ModelConfig:
     """Write weights, graphs, configuration and metrics; whole or not at all.
 
@@ -62,6 +63,7 @@ def write_model_folder(
         gamma=model.config.gamma,
         disagreement_p95=disagreement_p95,
         surprise_p999=surprise_p999,
+        risk_thresholds=risk_thresholds or {},
         sizes={k: v for k, v in asdict(sizes).items() if isinstance(v, int)},
         training=training,
         files={name: file_sha256(partial / name) for name in (WEIGHTS_FILE, *graphs)},

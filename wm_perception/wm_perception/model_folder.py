@@ -41,6 +41,8 @@ class ModelConfig:
     disagreement_p95: float  # 95th percentile of the score graph's disagreement on held-out data
     surprise_p999: float  # 99.9th percentile of the surprise on held-out data, nats
     sizes: dict[str, int]  # what the family needs to build its networks
+    # Risk -> probability from which on a plan is not safe, so that at most 10 % of the bad ones pass for safe.
+    risk_thresholds: dict[str, float] = field(default_factory=dict)
     observation: ObservationLayout = field(default_factory=ObservationLayout)
     training: dict[str, Any] = field(default_factory=dict)  # bags by hash, frames, steps, seed
     files: dict[str, str] = field(default_factory=dict)  # file name to SHA-256
@@ -76,6 +78,14 @@ def read_model_config(folder: Path | str) -> ModelConfig:
         ) from error
     _check_layout(folder, config.observation)
     return config
+
+
+def write_model_config(folder: Path | str, config: ModelConfig) -> None:
+    """Replace the configuration of a model folder, whole or not at all."""
+    path = Path(folder) / CONFIG_FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(config.to_yaml())
+    partial.replace(path)
 
 
 def verified_file(folder: Path | str, config: ModelConfig, name: str) -> Path:

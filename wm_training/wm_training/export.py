@@ -59,6 +59,7 @@ def export_model(
     write_model_folder(
         folder, model, training=training, metrics=metrics,
         disagreement_p95=measured.disagreement_p95, surprise_p999=measured.surprise_p999,
+        risk_thresholds=measured.risk_thresholds,
     )  # fmt: skip
 
 

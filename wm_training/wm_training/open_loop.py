@@ -1,5 +1,7 @@
 """Open-loop prediction over 1.5 s against baselines that know the true state: what does the model know of motion?
 
+Baselines start from the true state of the last frame, the model from what it has seen; `model_from_truth` adds the
+change that the model imagines to that true state, which leaves errors of motion and takes away those of sight.
 The actions are the recorded ones. `interventions` counts the steps to which no action led that a driver took who sees
 more than the sensors (see `free_of_teaching`); those are what a planner asks about. `all` counts every step.
 """
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE
+from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE, Readout
 from wm_dynamics.world_model import WorldModel
 from wm_perception.normalise import state_from_unit
 from wm_sim.observation import SCAN_MAX_M, STATE_NAMES, STEP_S
@@ -26,7 +28,7 @@ TARGET_RATIO = 0.5  # of the constant-velocity error
 TARGETS = ("speed", "lateral_error")
 SPEED, YAW_RATE = STATE_NAMES.index("speed_mps"), STATE_NAMES.index("yaw_rate_radps")
 QUANTITIES = ("speed", "yaw_rate", *LABEL_NAMES)  # m/s, rad/s, then m, rad, 1/m, m, m/s
-GUESSERS = ("model", "constant_velocity", "constant_velocity_in_lane", "copy_last")
+GUESSERS = ("model", "model_from_truth", "constant_velocity", "constant_velocity_in_lane", "copy_last")
 RISKS = ("collision", "off_road")
 
 
@@ -40,11 +42,11 @@ def open_loop_errors(model: WorldModel, batch: Batch, states: Tensor, belief: Te
     future = slice(last + 1, last + 1 + steps)
     truth = _quantities(batch.state[:, future], batch.labels[:, future])
     now = _quantities(batch.state[:, last], batch.labels[:, last])
-    read = model.heads(states)
-    _, state = model.sensor_decoder(states)
-    predicted = _quantities(state_from_unit(state), read.labels * read.labels.new_tensor(LABEL_SCALE))
+    read, seen = model.heads(states), model.heads(belief)
+    predicted, believed = _predicted(model, states, read), _predicted(model, belief, seen)
     guesses = {
         "model": predicted,
+        "model_from_truth": predicted + (now - believed)[:, None],
         "constant_velocity": constant_velocity(now, steps, bend=False),
         "constant_velocity_in_lane": constant_velocity(now, steps, bend=True),
         "copy_last": now[:, None].expand(-1, steps, -1),
@@ -53,7 +55,6 @@ def open_loop_errors(model: WorldModel, batch: Batch, states: Tensor, belief: Te
     valid = batch.valid[:, future]
     out["mask/all"] = valid.numpy() > 0
     out["mask/interventions"] = (valid * free_of_teaching(batch.taught, steps)[:, last]).numpy() > 0
-    seen = model.heads(belief)
     for name in RISKS:
         out[f"{name}/truth"] = getattr(batch, f"{name}_risk")[:, future].numpy() > 0.5
         out[f"{name}/model"] = getattr(read, f"{name}_logit").sigmoid().numpy()
@@ -111,10 +112,15 @@ def _target(errors: dict[str, dict[str, list[float | None]]]) -> dict[str, Any]:
     """Error at the judged step over that of constant velocity; `met` None where nothing could be measured."""
     out: dict[str, Any] = {"step": JUDGED_STEP, "at_most": TARGET_RATIO}
     for quantity in TARGETS:
-        ours, theirs = (errors[quantity][name][JUDGED_STEP - 1] for name in ("model", "constant_velocity"))
-        ratio = None if ours is None or not theirs else round(ours / theirs, 3)
-        out[quantity] = {"ratio": ratio, "met": None if ratio is None else ratio <= TARGET_RATIO}
+        at = {name: errors[quantity][name][JUDGED_STEP - 1] for name in GUESSERS}
+        ratio, from_truth = (_ratio(at[name], at["constant_velocity"]) for name in ("model", "model_from_truth"))
+        met = None if ratio is None else ratio <= TARGET_RATIO
+        out[quantity] = {"ratio": ratio, "from_truth": from_truth, "met": met}
     return out
+
+
+def _ratio(ours: float | None, theirs: float | None) -> float | None:
+    return None if ours is None or not theirs else round(ours / theirs, 3)
 
 
 def _mean_by_step(error: np.ndarray, mask: np.ndarray) -> list[float | None]:
@@ -132,6 +138,12 @@ def _risk_by_step(probability: np.ndarray, truth: np.ndarray, mask: np.ndarray) 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
+
+
+def _predicted(model: WorldModel, beliefs: Tensor, read: Readout) -> Tensor:
+    """QUANTITIES [..., Q] that beliefs [..., L] stand for."""
+    _, state = model.sensor_decoder(beliefs)
+    return _quantities(state_from_unit(state), read.labels * read.labels.new_tensor(LABEL_SCALE))
 
 
 def _quantities(state: Tensor, labels: Tensor) -> Tensor:
