@@ -105,7 +105,7 @@ def _risks(held_out: dict[str, Any]) -> str:
         cells = [
             _number(row["auroc"], 3), _number(row["brier"], 4), _number(row["ece"], 4), str(plan["n"]),
             f"{plan['happened']} in {kept['bad_episodes']} drives", _number(plan["auroc"], 3),
-            _number(kept["threshold"], 4), _share(kept["missed_in_the_other_half"]),
+            f"{kept['threshold']:.2g}", _share(kept["missed_in_the_other_half"]),
             _share(kept["false_alarms_in_the_other_half"]),
         ]  # fmt: skip
         lines.append(f"| {risk.replace('_', ' ')} | " + " | ".join(cells) + " |")
@@ -132,7 +132,7 @@ def _faults(held_out: dict[str, Any]) -> str:
         lines.append(f"| {name} | " + " | ".join([*cells, _number(row["lasting"]["doubt"], 3)]) + " |")
     lines += [
         "",
-        "A late camera is found by its stamps; one whose stamps lie is found only while it falls behind.",
+        "What is gone for good looks steady again: a doubt has to be remembered until the sensor recovers.",
     ]
     return "\n".join(lines)
 
