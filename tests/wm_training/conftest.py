@@ -141,7 +141,7 @@ def config(tmp_path: Path) -> TrainConfig:
 def tiny_training(sequences: Sequences, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
     """wm train on the made-up drive with a small model; the weights that it would have exported."""
     exported: list[dict[str, torch.Tensor]] = []
-    monkeypatch.setattr(train_module, "load_sequences", lambda _: sequences)
+    monkeypatch.setattr(train_module, "load_sequences", lambda *_, **__: sequences)
     monkeypatch.setattr(train_module, "WorldModelConfig", lambda: SMALL)
     monkeypatch.setattr(train_module, "export_model", lambda model, *_: exported.append(deepcopy(model.state_dict())))
     return exported

@@ -37,6 +37,8 @@ class TrainConfig:
 
     bags: Annotated[tuple[Path, ...], tyro.conf.arg(aliases=("-b",))] = (Path("runs/bags"),)
     """Bags, or folders of bags."""
+    mapping: Path | None = None
+    """YAML file that says where our fields are in bags that are not from this stack; see docs/training.md."""
     out: Path = Path("runs/train")
     """Folder for checkpoints and logs; the model is OUT/model."""
     start_from: Path | None = None
@@ -85,7 +87,17 @@ class TrainConfig:
 
     def settings(self) -> dict[str, Any]:
         """What has to be equal for a resumed run to equal the uninterrupted one."""
-        free = ("bags", "out", "start_from", "threads", "accelerator", "devices", "checkpoint_every", "pictures_every")
+        free = (
+            "bags",
+            "mapping",
+            "out",
+            "start_from",
+            "threads",
+            "accelerator",
+            "devices",
+            "checkpoint_every",
+            "pictures_every",
+        )
         return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in (*free, "resume")}
 
     @property
@@ -121,7 +133,7 @@ def train(config: TrainConfig) -> Path | None:
         _check_out(config)
         now("reading the bags")
         with fabric.rank_zero_first():
-            sequences = load_sequences(config.bags)
+            sequences = load_sequences(config.bags, mapping=config.mapping)
         training_episodes, held_out = split_episodes(sequences.episodes, config.held_out)
         if not len(held_out) or not len(training_episodes):
             raise TrainingError(

@@ -53,9 +53,11 @@ def open_any(bag: Path) -> Iterator[AnyReader]:
         with AnyReader([bag], default_typestore=typestore()) as reader:
             yield reader
     except (AnyReaderError, ReaderError1, ReaderError2) as error:
-        raise TrainingError(f"{bag}: {str(error).rstrip('.')}; if {PARTIAL_HINT}.") from error
+        raise TrainingError(
+            f"{bag}: {str(error).rstrip('.')}; record it again, or repair it with `wm info {bag} --repair`."
+        ) from error
     except (struct.error, EOFError, OSError, UnicodeDecodeError, AssertionError) as error:
-        raise TrainingError(f"{bag}: cannot be read; {PARTIAL_HINT}.") from error
+        raise TrainingError(f"{bag}: cannot be read; {PARTIAL_HINT.format(path=bag)}.") from error
 
 
 def find_connections(reader: AnyReader, topic: str) -> list[Connection]:
@@ -92,7 +94,7 @@ def pictures_of(bag: Path, mapping: Mapping, numbers: np.ndarray) -> np.ndarray:
             except TrainingError as error:
                 raise TrainingError(f"{bag}: topic {topic}: {error}.") from error
             except UNREADABLE as error:
-                raise TrainingError(f"{bag}: topic {topic}: picture {number} is damaged; {PARTIAL_HINT}.") from error
+                raise TrainingError(f"{bag}: topic {topic}: picture {number} is damaged; record it again.") from error
     return out
 
 
@@ -184,7 +186,7 @@ class _TopicReader:
             out.notes.append(f"{self.bag}: topic {self.topic}: {self.damaged} messages do not fit their definition "
                              "and are left out.")  # fmt: skip
         if not self.stamps:
-            raise TrainingError(f"{self.bag}: topic {self.topic}: no message can be read; {PARTIAL_HINT}.")
+            raise TrainingError(f"{self.bag}: topic {self.topic}: no message can be read; record it again.")
         stamps = np.array(self.stamps, np.int64)
         kept = forward(stamps)
         if len(kept) < len(stamps):
