@@ -61,58 +61,58 @@ def test_imagination_starts_only_where_driving_can_go_on(sequences: Sequences) -
     assert starts(model, batch, config).shape == (4, SMALL.rssm.belief)
 
 
-def test_imagined_rollouts_are_the_planners_less_the_price_of_risk(sequences: Sequences) -> None:
+def test_imagined_rollouts_are_the_planners(sequences: Sequences) -> None:
     torch.manual_seed(0)
-    model, config = WorldModel(SMALL).eval(), ImaginationConfig(risk=0.0)
+    model, config = WorldModel(SMALL).eval(), ImaginationConfig()
     torch.nn.init.normal_(model.heads.out.weight)
     belief = starts(model, BatchSource(sequences, np.arange(4), 20, seed=0).draw(0, 1), config)[:1]
-    states, drawn, reward, discount = imagine(model, belief, config)
+    states, drawn, earned, discount = imagine(model, belief)
     value = model.heads(states).value
     with torch.no_grad():
         expected = ScoreGraph(model)(belief[0], drawn.clamp(-1, 1).transpose(0, 1))[0]
         # With lambda 1 and every reward weighed by having got there, both are the same sum.
-        assert float(imagined_returns(reward, discount, value, lam=1.0)[0, 0]) == pytest.approx(
+        assert float(imagined_returns(earned[..., 0], discount, value, lam=1.0)[0, 0]) == pytest.approx(
             float(expected), rel=1e-4
         )
+    read = model.heads(states[1:])
+    assert torch.equal(earned[..., 1], read.collision_logit.sigmoid() + read.off_road_logit.sigmoid())
+
+
+def moved_left(sequences: Sequences, earned_left: tuple[float, float], config: ImaginationConfig) -> float:
+    """How far the policy steers further left after a made-up world has paid and risked so much for steering left."""
     torch.manual_seed(0)
-    costly = imagine(model, belief, replace(config, risk=1.0))[2]
-    torch.manual_seed(0)
-    assert (costly < imagine(model, belief, config)[2]).all()
+    learner = Learner(WorldModel(SMALL))
+    learner.imagination, model = config, learner.model
+    learner.actor_critic.begin(model)
+    learner.take_up("imagination")
+    batch = BatchSource(sequences, np.arange(4), 20, seed=0).draw(0, 4)
+    optimizer = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], 3e-3)
+    belief = starts(model, batch, config)
+
+    def left_pays(model: WorldModel, belief: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        states, drawn, _, discount = imagine(model, belief)
+        return states, drawn, drawn[..., :1] * torch.tensor(earned_left), discount
+
+    before = model.policy(belief)[0][:, 0].mean().item()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wm_training.imagination.imagine", left_pays)
+        for step in range(40):
+            torch.manual_seed(step)
+            loss, _ = learner(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            learner.finish_step()
+    return model.policy(belief)[0][:, 0].mean().item() - before
 
 
-def test_an_actor_that_is_paid_for_an_action_learns_it_and_the_pull_holds_it_back(sequences: Sequences) -> None:
-    """A made-up world that pays for steering left: rewards read a memory that the action moves."""
-    moved = {}
-    for pull in (0.0, 30.0):
-        torch.manual_seed(0)
-        learner = Learner(WorldModel(SMALL))
-        learner.imagination = ImaginationConfig(pull=pull, risk=0.0)
-        model = learner.model
-        learner.actor_critic.begin(model)
-        learner.take_up("imagination")
-        batch = BatchSource(sequences, np.arange(4), 20, seed=0).draw(0, 4)
-        optimizer = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], 3e-3)
-        belief = starts(model, batch, learner.imagination)
-        before = model.policy(belief)[0][:, 0].mean().item()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("wm_training.imagination.imagine", _left_pays)
-            for step in range(40):
-                torch.manual_seed(step)
-                loss, _ = learner(batch)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                learner.finish_step()
-        moved[pull] = model.policy(belief)[0][:, 0].mean().item() - before
-    assert moved[0.0] > 0.2
-    assert abs(moved[30.0]) < 0.5 * moved[0.0]
-
-
-def _left_pays(
-    model: WorldModel, belief: torch.Tensor, config: ImaginationConfig
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    states, drawn, _, discount = imagine(model, belief, config)
-    return states, drawn, 10.0 * drawn[..., 0], discount
+def test_an_actor_learns_what_pays_shuns_what_is_risky_and_the_pull_holds_it_back(sequences: Sequences) -> None:
+    free = ImaginationConfig(pull=0.0)
+    paid = moved_left(sequences, (10.0, 0.0), free)
+    assert paid > 0.2
+    assert moved_left(sequences, (0.0, 10.0), free) < -0.2
+    assert abs(moved_left(sequences, (0.0, 10.0), replace(free, risk=0.0))) < 0.1
+    assert abs(moved_left(sequences, (10.0, 0.0), replace(free, pull=30.0))) < 0.5 * paid
 
 
 def test_the_return_scale_is_the_averaged_range_of_most_returns_and_at_least_one() -> None:

@@ -28,7 +28,7 @@ class ImaginationConfig:
     """Weights of the actor-critic; rewards of a step are at most 1."""
 
     return_lambda: float = 0.95
-    risk: float = 1.0  # reward that certain collision or certain leaving of the road costs a step
+    risk: float = 1.0  # what a step of certain collision or certain leaving of the road costs the policy
     pull: float = 0.3  # KL to the policy of the data: where data is thin the model errs, and a free policy finds it
     entropy: float = 3e-4
     slow: float = 1.0  # keeps the critic near its own average
@@ -39,15 +39,19 @@ class ImaginationConfig:
 
 
 class ActorCritic(nn.Module):
-    """What this phase needs beside the model: the critic's row as a layer, its average, the policy of the data."""
+    """What this phase needs beside the model: critics of return and risk, their average, the policy of the data.
+
+    Two critics, as SafeDreamer has them (Huang et al. 2024): the value that the planner adds stays free of risk, which
+    the planner weighs itself.
+    """
 
     low: Tensor
     high: Tensor
 
     def __init__(self, model: WorldModel) -> None:
         super().__init__()
-        self.critic = nn.Linear(model.heads.out.in_features, 1)
-        self.slow_critic = nn.Linear(model.heads.out.in_features, 1)
+        self.critic = nn.Linear(model.heads.out.in_features, 2)  # value, risk to come
+        self.slow_critic = nn.Linear(model.heads.out.in_features, 2)
         self.data_policy = deepcopy(model.policy)
         self.register_buffer("low", torch.zeros(()))  # 5th percentile of returns, averaged
         self.register_buffer("high", torch.zeros(()))  # 95th
@@ -56,8 +60,10 @@ class ActorCritic(nn.Module):
     def begin(self, model: WorldModel) -> None:
         """Start from the policy and the value that the recorded drives have taught."""
         for critic in (self.critic, self.slow_critic):
-            critic.weight.copy_(model.heads.out.weight[VALUE_ROW : VALUE_ROW + 1])
-            critic.bias.copy_(model.heads.out.bias[VALUE_ROW : VALUE_ROW + 1])
+            critic.weight.zero_()
+            critic.bias.zero_()
+            critic.weight[0] = model.heads.out.weight[VALUE_ROW]
+            critic.bias[0] = model.heads.out.bias[VALUE_ROW]
         self.data_policy.load_state_dict(model.policy.state_dict())
 
     @torch.no_grad()
@@ -84,16 +90,17 @@ def imagination_loss(
     model: WorldModel, learned: ActorCritic, batch: Batch, config: ImaginationConfig
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of policy and critic, and its terms by name. Gradients reach these two alone."""
-    states, drawn, reward, discount = imagine(model, starts(model, batch, config), config)
+    states, drawn, earned, discount = imagine(model, starts(model, batch, config))
     with torch.no_grad():
         features = model.heads.trunk(states)  # [H + 1, S, hidden]
         # Weight of a step: what it counts for, discounted, times the chance that the drive gets there.
         weight = torch.cat((torch.ones_like(discount[:1]), discount[:-1])).cumprod(dim=0)  # [H, S]
-    value = learned.critic(features)[..., 0]  # [H + 1, S]
+    value = learned.critic(features)  # [H + 1, S, 2]
     with torch.no_grad():
-        returns = imagined_returns(reward, discount, value, config.return_lambda)  # [H, S]
-        advantage = (returns - value[:-1]) / learned.return_scale(returns, config)
-        slow = learned.slow_critic(features[:-1])[..., 0]
+        returns = imagined_returns(earned, discount[..., None], value, config.return_lambda)  # [H, S, 2]
+        price = returns.new_tensor([1.0, -config.risk])
+        advantage = ((returns - value[:-1]) @ price) / learned.return_scale(returns @ price, config)  # [H, S]
+        slow = learned.slow_critic(features[:-1])
         pull_to = Normal(*learned.data_policy(states[:-1]))
     policy = Normal(*model.policy(states[:-1]))
     score = advantage * policy.log_prob(drawn).sum(-1)
@@ -101,8 +108,9 @@ def imagination_loss(
         "actor": -(weight * score).mean(),
         "pull": config.pull * (weight * kl_divergence(policy, pull_to).sum(-1)).mean(),
         "entropy": -config.entropy * (weight * policy.entropy().sum(-1)).mean(),
-        "critic": (weight * F.smooth_l1_loss(value[:-1], returns, reduction="none")).mean(),
-        "slow_critic": config.slow * (weight * F.smooth_l1_loss(value[:-1], slow, reduction="none")).mean(),
+        "critic": (weight[..., None] * F.smooth_l1_loss(value[:-1], returns, reduction="none")).sum(-1).mean(),
+        "slow_critic": config.slow
+        * (weight[..., None] * F.smooth_l1_loss(value[:-1], slow, reduction="none")).sum(-1).mean(),
     }
     return torch.stack(list(terms.values())).sum(), terms
 
@@ -117,11 +125,11 @@ def starts(model: WorldModel, batch: Batch, config: ImaginationConfig) -> Tensor
 
 
 @torch.no_grad()
-def imagine(model: WorldModel, belief: Tensor, config: ImaginationConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def imagine(model: WorldModel, belief: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The policy drives in imagination from beliefs [S, L], over the planner's horizon and by its unrolling.
 
-    Returns beliefs [H + 1, S, L], the actions as drawn [H, S, 2] (driven clipped), rewards less the price of
-    risk [H, S] and discounts gamma x probability of still driving [H, S] of arriving at each belief after the first.
+    Returns beliefs [H + 1, S, L], the actions as drawn [H, S, 2] (driven clipped), and of arriving at each belief after
+    the first: reward and risk [H, S, 2], discount gamma x probability of still driving [H, S].
     """
     states, drawn = [belief], []
     for _ in range(model.config.horizon):
@@ -132,13 +140,13 @@ def imagine(model: WorldModel, belief: Tensor, config: ImaginationConfig) -> tup
     read = model.heads(beliefs[1:])
     risk = read.collision_logit.sigmoid() + read.off_road_logit.sigmoid()
     discount = model.config.gamma * read.continue_logit.sigmoid()
-    return beliefs, torch.stack(drawn), read.reward - config.risk * risk, discount
+    return beliefs, torch.stack(drawn), torch.stack((read.reward, risk), dim=-1), discount
 
 
 def imagined_returns(reward: Tensor, discount: Tensor, value: Tensor, lam: float) -> Tensor:
-    """Lambda-returns [H, S] (Hafner et al. 2023, eq. 10): R_k = r_k + d_k ((1 - lam) V_{k+1} + lam R_{k+1}).
+    """Lambda-returns [H, S, ...] (Hafner et al. 2023, eq. 10): R_k = r_k + d_k ((1 - lam) V_{k+1} + lam R_{k+1}).
 
-    reward, discount [H, S] of arriving; value [H + 1, S] of every belief, the last one bootstraps.
+    reward [H, S, ...] and discount, that of arriving; value [H + 1, S, ...] of every belief, the last one bootstraps.
     """
     after = value[-1]
     out = []
