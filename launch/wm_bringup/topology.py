@@ -89,6 +89,32 @@ def topology(setup: Setup) -> tuple[Process, ...]:
     return tuple(processes)
 
 
+@dataclass(frozen=True)
+class Through:
+    """What a user may choose about replaying a drive's sensors through freshly started nodes."""
+
+    bag: str
+    model: str = "models/default"
+    search: str = "full"  # as planner_node's: that of the recorded plans
+    compare: bool = True
+    tolerance: float = 1e-4  # rad, m/s²
+    json: str = ""
+    frames: int = 0  # 0: all
+
+
+def replay_topology(through: Through) -> tuple[Process, ...]:
+    """From camera to plan, no car: the processes that a drive's sensors are replayed through."""
+    model = {"model": through.model}
+    planner = model | UNHURRIED | {"search": through.search}
+    given = {name: getattr(through, name) for name in ("bag", "compare", "tolerance", "json", "frames")}
+    return (
+        Process("wm_perception", "perception_node", model),
+        Process("wm_dynamics", "dynamics_node", model),
+        Process("wm_planner", "planner_node", planner),
+        Process("wm_training", "replay_node", given),
+    )
+
+
 def parameter_file(processes: tuple[Process, ...]) -> dict[str, Any]:
     """The parameters of every process as a ROS parameter file holds them; `/**/` fits any namespace."""
     return {f"/**/{process.name}": {"ros__parameters": dict(process.parameters)} for process in processes}
