@@ -1,4 +1,4 @@
-"""`wm bench sim`: how fast the simulator is on this machine, beside other environments in the same run.
+"""`wm bench`: how fast the simulator is on this machine, beside other environments in the same run.
 
 Every case runs once a round, and the rounds are repeated, so that all cases see the same machine; figures are medians.
 """
@@ -36,8 +36,8 @@ LIMITS = {"MiB a world": 2.0, "cost spread over N": 1.2}  # figure: greatest val
 class BenchConfig:
     """What to measure, for how long, and where the figures go."""
 
-    what: Annotated[Literal["sim"], tyro.conf.Positional] = "sim"
-    """The simulator."""
+    what: Annotated[Literal["sim", "bags"], tyro.conf.Positional] = "sim"
+    """The simulator, or what happens to bags: recording, reading, feeding the trainer."""
     family: str = "all"
     """A scenario family, or `all` of them in turn."""
     worlds: int = 256
@@ -77,6 +77,10 @@ def bench(config: BenchConfig) -> int:
     """Measure, print a table, write the JSON."""
     if config.seconds <= 0.0 or config.repeats < 1 or config.worlds < 1 or config.threads < 1:
         raise BringupError("bench: --seconds, --repeats, --worlds and --threads must be more than 0.")
+    if config.what == "bags":
+        from wm_bringup.bench_bags import bench_bags
+
+        return bench_bags(config)
     result = measure(config)
     show(result)
     if config.json is not None:

@@ -27,6 +27,8 @@ class ExportConfig:
     """Folder of the training run."""
     bags: tuple[Path, ...] = (Path("runs/bags"),)
     """The bags it was trained on: its held-out drives are measured again."""
+    mapping: Path | None = None
+    """The mapping file that it was trained with, if any."""
 
 
 def export(config: ExportConfig) -> Path:
@@ -37,7 +39,7 @@ def export(config: ExportConfig) -> Path:
         model.load_state_dict(checkpoint.model_weights())
     except RuntimeError as error:
         raise TrainingError(f"{config.run}: trained by another version of the model. Train again.") from error
-    sequences = load_sequences(config.bags)
+    sequences = load_sequences(config.bags, mapping=config.mapping)
     settings = checkpoint.settings
     if sequences.digest != settings["bags"]:
         raise TrainingError(f"{config.run} was trained on other bags. Name them with --bags.")
