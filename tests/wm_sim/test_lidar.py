@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wm_sim import scene as at
@@ -36,7 +36,8 @@ def test_a_car_ahead_is_measured_at_its_bumper():
     assert np.all(scan(body_at(150.0)) == SCAN_MAX_M)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@example(x=50.0, y=0.0, turn=0.0, yaw=0.0)  # the sensor inside the car
 @given(x=st.floats(20.0, 80.0), y=st.floats(-8.0, 8.0), turn=st.floats(-3.0, 3.0), yaw=st.floats(-3.0, 3.0))
 def test_the_scan_agrees_with_marching_along_every_ray(x, y, turn, yaw):
     ranges = scan(body_at(x, y, turn), yaw=yaw)
@@ -58,8 +59,8 @@ def test_the_scan_agrees_with_marching_along_every_ray(x, y, turn, yaw):
     assert np.all(generous.min(axis=1)[seen] < SCAN_MAX_M)
     # Between the rays an edge may recede: never nearer than the truth, and seldom farther.
     assert np.all(ranges[seen] >= generous.min(axis=1)[seen] - 0.1)
-    if filled.any():
-        assert np.median(np.abs(ranges - exact.min(axis=1))[filled]) < 0.25
+    errors = np.sort(np.abs(ranges - exact.min(axis=1))[filled])
+    assert np.all(errors[: (len(errors) + 1) // 2] < 0.25)  # of two sectors, one may be an edge
 
 
 def test_range_noise_has_three_centimetres_and_repeats():

@@ -68,6 +68,8 @@ def cast_scan(
             angle -= 2.0 * math.pi * math.floor((angle + math.pi) / (2.0 * math.pi))
             low, high = min(low, angle), max(high, angle)
         ox, oy = -(ct * px + st * py), -(ct * py - st * px)  # the sensor, seen from the car
+        if abs(ox) <= half_length and abs(oy) <= half_width:  # inside, the corners do not bound what is hit
+            low, high = -math.pi, math.pi
         spacing = SCAN_SECTOR_RAD / RAYS_PER_SECTOR
         first = math.ceil((bearing + low + math.pi) / spacing - 0.5)
         last = math.floor((bearing + high + math.pi) / spacing - 0.5)
