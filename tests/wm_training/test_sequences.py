@@ -156,6 +156,33 @@ def test_frames_of_a_standing_world_are_left_out(rewrite, short_bag) -> None:
     np.testing.assert_array_equal(live.state, whole.state)
 
 
+def test_a_frame_whose_numbers_are_not_finite_ends_a_sequence_and_is_counted(rewrite, short_bag, caplog) -> None:
+    whole, store = load_sequences(short_bag), typestore()
+    seen: Counter[str] = Counter()
+
+    def edit(name, stamp, raw):
+        seen[name] += 1
+        if name == "/vehicle/status" and seen[name] == 41:
+            status = store.deserialize_cdr(raw, "wm_msgs/msg/VehicleStatus")
+            status.speed = float("nan")
+            raw = bytes(store.serialize_cdr(status, "wm_msgs/msg/VehicleStatus"))
+        return [(name, stamp, raw)]
+
+    cut = load_sequences(rewrite(edit))
+    assert cut.episode_start[:3].tolist() == [0, 40, whole.episode_start[1] - 1] and np.isfinite(cut.state).all()
+    assert "topic vehicle/status: 1 frames with numbers that are not finite are left out" in caplog.text
+    assert cut.known.all()
+
+
+def test_several_bags_are_seen_as_one_without_being_copied(collected) -> None:
+    bags, whole = sorted(collected.glob("bag-*")), load_sequences(collected)
+    first, second = (load_sequences(bag) for bag in bags)
+    assert not isinstance(whole.camera, np.ndarray) and len(whole.camera) == len(first) + len(second)
+    around = np.arange(len(first) - 5, len(first) + 5)
+    both = np.concatenate((first.camera[-5:], second.camera[:5]))
+    np.testing.assert_array_equal(whole.camera[around], both)
+
+
 def test_pictures_of_another_size_are_refused(rewrite) -> None:
     small = message(
         "sensor_msgs/msg/Image", {"height": 2, "width": 2, "encoding": "rgb8", "data": np.zeros(12, np.uint8)}
