@@ -53,11 +53,11 @@ class TrainConfig:
     """Windows a step and process once the encoder is finished."""
     length: int = 30
     """Frames a window, 0.1 s each."""
-    imagination_steps: int = 0
+    imagination_steps: int = 400
     """Steps in which the policy and the value then learn by driving in the finished model; 0: none."""
     imagination_batch: int = 32
     """Windows a step from which imagination starts."""
-    imagination_rate: float = 1e-4
+    imagination_rate: float = 3e-4
     """Learning rate of imagination."""
     learning_rate: float = 8e-4
     warmup: int = 200
