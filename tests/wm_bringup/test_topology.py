@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from wm_bringup.paths import stack_parameters
-from wm_bringup.topology import Setup, parameter_file, topology
+from wm_bringup.topology import Setup, Through, parameter_file, replay_topology, topology
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch/stack.launch.py"
@@ -38,7 +38,12 @@ def module(name: str, **content: Any) -> ModuleType:
 
 @pytest.fixture
 def launch(monkeypatch) -> SimpleNamespace:
-    """The launch file, loaded against stubs of launch and launch_ros."""
+    """The stack's launch file."""
+    return load(monkeypatch, LAUNCH_FILE)
+
+
+def load(monkeypatch, file: Path) -> SimpleNamespace:
+    """A launch file, loaded against stubs of launch and launch_ros."""
     kinds = {
         name: type(name, (Made,), {})
         for name in (
@@ -60,7 +65,7 @@ def launch(monkeypatch) -> SimpleNamespace:
     }
     for name, stub in stubs.items():
         monkeypatch.setitem(sys.modules, name, stub)
-    entities = runpy.run_path(str(LAUNCH_FILE))["generate_launch_description"]().args[0]
+    entities = runpy.run_path(str(file))["generate_launch_description"]().args[0]
     declared = {item.args[0]: item.kwargs for item in entities if isinstance(item, kinds["DeclareLaunchArgument"])}
     functions = [item.kwargs["function"] for item in entities if isinstance(item, kinds["OpaqueFunction"])]
 
@@ -149,3 +154,25 @@ def test_a_parameter_file_of_the_user_comes_over_the_stacks_and_under_the_comman
 def test_a_node_that_ends_shuts_the_launch_down(launch, tmp_path: Path) -> None:
     for node in launch.nodes(model=str(tmp_path)):
         assert node.kwargs["name"] in node.kwargs["on_exit"].kwargs["reason"]
+
+
+def test_the_replay_launch_file_plays_a_bag_or_feeds_it_to_the_chain(monkeypatch, tmp_path: Path) -> None:
+    import wm_bringup.replay
+
+    monkeypatch.setattr(wm_bringup.replay, "recorded_search", lambda bag: "half")
+    launch = load(monkeypatch, ROOT / "launch/replay.launch.py")
+    [player] = launch.nodes(bag="b", rate="2", loop="true")
+    assert player.kwargs["parameters"][-1] == {
+        "bag": "b", "topics": "", "remap": "", "rate": 2.0, "start_s": 0.0, "loop": True, "paused": False
+    }  # fmt: skip
+    chain = launch.nodes(bag="b", through="planner", model=str(tmp_path))
+    assert [node.kwargs["executable"] for node in chain] == [p.name for p in replay_topology(Through("b"))]
+    assert chain[2].kwargs["parameters"][-1]["search"] == "half"
+    assert all("ended" in node.kwargs["on_exit"].kwargs["reason"] for node in [player, *chain])
+
+
+def test_every_parameter_of_a_replay_is_declared_by_its_node() -> None:
+    for process in replay_topology(Through("bag")):
+        source = Path(importlib.util.find_spec(process.module).origin).read_text()
+        for name in process.parameters:
+            assert f'"{name}"' in source, f"{process.name} {name}"
