@@ -24,7 +24,6 @@ SENSORS = {
 NAMES = {"single": "make()", "vector": "make_vec()", "kernel": "Worlds.step"}
 POOL = 24  # seeds a family; scenarios are kept, so that resets cost next to nothing
 WHEELBASE_M = 2.6
-WARM_UP_STEPS = 20
 SPREAD_STEPS = 250  # of a batch before it is timed, so that its resets are spread over the steps as in a long run
 
 
@@ -145,7 +144,7 @@ class KernelCase:
         self._scenarios = [episodes.draw(rng) for _ in range(setup.worlds)]
         for n, scenario in enumerate(self._scenarios):
             self._worlds.load(n, scenario)
-        for _ in range(WARM_UP_STEPS):
+        for _ in range(SPREAD_STEPS):
             self._step()
 
     def _step(self) -> float:
