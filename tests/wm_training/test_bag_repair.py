@@ -131,6 +131,8 @@ def test_a_killed_writer_loses_at_most_its_flush_time(tmp_path: Path) -> None:
         process.stdout.readline()
         with pytest.raises(TrainingError, match="is being written"):
             repair(bag)
+        with pytest.raises(TrainingError, match="still being written"):
+            bag_info(bag)
         process.send_signal(signal.SIGKILL)
     with pytest.raises(TrainingError, match=r"unfinished.*wm info .*bag --repair"):
         bag_info(bag)

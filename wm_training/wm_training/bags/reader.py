@@ -11,6 +11,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.errors import ReaderError
 
+from wm_training.bags.writer import PARTIAL, is_locked
 from wm_training.errors import TrainingError
 
 CUT_WORDS = ("runcated", "magic", "footer", "empty", "size", "hecksum")  # what rosbags says of a bag cut short
@@ -44,7 +45,10 @@ def open_bag(path: Path | str) -> Iterator[Reader]:
     """A bag opened for reading; whatever is wrong with it comes as one sentence."""
     path = Path(path)
     if not path.exists():
-        if path.with_name(f"{path.name}.partial").exists():
+        partial = path.with_name(path.name + PARTIAL)
+        if partial.exists() and is_locked(partial):
+            raise TrainingError(f"{path}: still being written; stop the recorder, then read it.")
+        if partial.exists():
             raise TrainingError(f"{path}: unfinished; {PARTIAL_HINT.format(path=path)}.")
         raise TrainingError(f"{path}: no such bag; record one with `wm collect` or `wm record`.")
     if path.is_dir() and not is_bag(path):
