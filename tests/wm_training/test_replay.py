@@ -28,6 +28,17 @@ def test_a_drives_frames_are_whole_in_order_and_begin_with_their_route(short_bag
     assert {len(frame.messages) for frame in drive.frames if not frame.is_start} == {4}
 
 
+def test_the_route_goes_with_the_first_frame_that_perception_got_to(rewrite) -> None:
+    cameras = iter(range(10**6))
+
+    def seen_late(topic: str, stamp: int, raw: bytes) -> list[tuple[str, int, bytes]]:
+        return [] if topic == "/camera/image_raw" and next(cameras) < 3 else [(topic, stamp, raw)]
+
+    bag = rewrite(seen_late)
+    with open_bag(bag) as reader:
+        assert Drive(reader, bag).frames[0].messages[0][0] == "route"
+
+
 def test_a_bag_without_a_sensor_is_refused_in_a_sentence(rewrite) -> None:
     bag = rewrite(lambda topic, stamp, raw: [] if topic == "/scan" else [(topic, stamp, raw)])
     with open_bag(bag) as reader, pytest.raises(TrainingError, match="scan is not in it"):

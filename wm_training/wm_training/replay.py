@@ -115,10 +115,10 @@ class Drive:
         observed = {_source_ns(topics.OBSERVATION, cdr) for cdr in self._raw.get(topics.OBSERVATION.name, ())}
         routes = sorted((_stamp_ns(cdr), cdr) for cdr in self._raw[topics.ROUTE.name])
         for stamp in stamps:
-            due = [cdr for route_ns, cdr in routes if route_ns <= stamp]
-            routes = routes[len(due) :]
             if observed and stamp not in observed:
                 continue  # a frame that perception did not get to: the belief was not filtered on it
+            due = [cdr for route_ns, cdr in routes if route_ns <= stamp]
+            routes = routes[len(due) :]
             status = _decoded(topics.STATUS, by_stamp[topics.STATUS.name][stamp])
             messages = [(topics.ROUTE.name, cdr) for cdr in due[-1:]]
             messages += [(topic.name, by_stamp[topic.name][stamp]) for topic in SENSORS]
