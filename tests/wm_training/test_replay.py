@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wm_ros import topic_table as topics
 from wm_training import TrainingError
 from wm_training.bags.reader import open_bag
+from wm_training.bags.schema import serialise
+from wm_training.bags.writer import BagWriter
 from wm_training.replay import Drive, Planned, compare
 
 
@@ -28,15 +31,19 @@ def test_a_drives_frames_are_whole_in_order_and_begin_with_their_route(short_bag
     assert {len(frame.messages) for frame in drive.frames if not frame.is_start} == {4}
 
 
-def test_the_route_goes_with_the_first_frame_that_perception_got_to(rewrite) -> None:
-    cameras = iter(range(10**6))
-
-    def seen_late(topic: str, stamp: int, raw: bytes) -> list[tuple[str, int, bytes]]:
-        return [] if topic == "/camera/image_raw" and next(cameras) < 3 else [(topic, stamp, raw)]
-
-    bag = rewrite(seen_late)
-    with open_bag(bag) as reader:
-        assert Drive(reader, bag).frames[0].messages[0][0] == "route"
+def test_the_route_goes_with_the_first_frame_that_perception_got_to(short_bag: Path, tmp_path: Path) -> None:
+    with open_bag(short_bag) as reader, BagWriter(tmp_path / "bag") as writer:
+        for connection in reader.connections:
+            writer.add_topic(connection.topic, connection.msgtype)
+        writer.add_topic("/observation", topics.OBSERVATION.type)
+        for number, (connection, stamp, raw) in enumerate(reader.messages()):
+            writer.write(connection.topic, stamp, raw)
+            if connection.topic == "/camera/image_raw" and number > 50:
+                source = dict(zip(("sec", "nanosec"), divmod(stamp, 10**9), strict=True))
+                writer.write("/observation", stamp, serialise(topics.OBSERVATION.type, {"source_stamp": source}))
+    with open_bag(tmp_path / "bag") as reader:
+        frames = Drive(reader, tmp_path / "bag").frames
+    assert frames[0].stamp_ns > 10**9 and frames[0].messages[0][0] == "route"
 
 
 def test_a_bag_without_a_sensor_is_refused_in_a_sentence(rewrite) -> None:
