@@ -19,7 +19,7 @@ from wm_training import train as train_module
 from wm_training.bags.schema import typestore
 from wm_training.bags.writer import BagWriter
 from wm_training.collect import TOPICS, CollectConfig, collect
-from wm_training.exploration import ExplorationConfig, Mood
+from wm_training.moods import ExplorationConfig, Mood
 from wm_training.sequences import Sequences
 from wm_training.train import TrainConfig
 

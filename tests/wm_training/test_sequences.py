@@ -15,7 +15,8 @@ from wm_sim.world import World
 from wm_training import TrainingError
 from wm_training.bags.schema import message, typestore
 from wm_training.collect import Episode, drive
-from wm_training.exploration import ExplorationConfig, Explorer, Mood
+from wm_training.exploration import Explorer
+from wm_training.moods import ExplorationConfig, Mood
 from wm_training.sequences import ARRAYS, load_sequences
 
 NEEDED = ("camera/image_raw", "scan", "odom", "vehicle/status", "route", "truth", "events")

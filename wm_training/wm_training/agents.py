@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wm_sim.world import Frame, World
 
 DRIVERS = ("expert", "idm", "pdm", "constant", "random")
+TEACHERS = ("expert", "idm", "pdm")  # they see the simulator's truth
 
 
 class DrivingAgent(Protocol):
@@ -32,6 +33,20 @@ def make_agent(name: str, seed: int) -> DrivingAgent:
     from wm_planner.agent import ModelDriver
 
     return ModelDriver(shared_engine(model_path(name)))  # with the nodes' defaults, so that both drive alike
+
+
+def check_agent(agent: str, drivers: tuple[str, ...], command: str) -> None:
+    """Refuse an agent that `command` does not know, and a model that cannot be loaded: once, not by every worker."""
+    if agent in drivers:
+        return
+    if agent != "model" and not agent.startswith("model:"):
+        raise TrainingError(f"agent {agent!r}: {command} knows {', '.join(drivers)}, model and model:PATH.")
+    shared_engine(model_path(agent))
+
+
+def model_id(agent: str) -> str | None:
+    """Which model drives; None for a driver that is none."""
+    return None if agent in DRIVERS else str(shared_engine(model_path(agent)).config.model_id)
 
 
 def model_path(agent: str) -> Path:

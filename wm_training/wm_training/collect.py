@@ -1,6 +1,7 @@
-"""`wm collect`: drives of a disturbed expert in the simulator, straight into bags.
+"""`wm collect`: drives of a disturbed driver in the simulator, straight into bags.
 
-The bags hold the topics of the running stack, on its clock and with its QoS; a trainer cannot tell the two apart.
+The driver is the expert unless another one, or a model, is named. The bags hold the topics of the running stack, on
+its clock and with its QoS; a trainer cannot tell the two apart.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ import shutil
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
 
 from wm_ros import topic_table as topics
-from wm_sim.drivers import ExpertDriver
-from wm_sim.scenarios import FAMILIES, REPORTING_SEEDS, is_reporting_seed
 from wm_sim.world import Frame, World, WorldConfig
+from wm_training.agents import TEACHERS, check_agent, make_agent, model_id
 from wm_training.bags.episode import EpisodeEncoder
 from wm_training.bags.writer import BagWriter
+from wm_training.collect_plan import plan_episodes
 from wm_training.collect_report import BagResult, CollectReport, Episode, EpisodeResult, tally, write_manifest
+from wm_training.collect_watch import Watch
 from wm_training.errors import TrainingError
-from wm_training.exploration import ExplorationConfig, Explorer
+from wm_training.exploration import Explorer
+from wm_training.moods import ExplorationConfig, mild, undisturbed
 
 MANIFEST = "collect.json"
 TOPICS = (
@@ -46,19 +51,26 @@ class CollectConfig:
     """What to collect."""
 
     out: Path  # a new folder; every bag is a folder in it
+    agent: str = "expert"  # expert, idm, pdm, model (the shipped one) or model:PATH
+    disturb: bool = True  # noise, wrong manoeuvres and carelessness on top of the driver; milder on top of a model
     episodes: int = 200
-    suite: str = "all"  # a scenario family, or all of them in turn
+    suite: str = "all"  # a scenario family, some separated by commas, or all of them in turn
+    weights: str = ""  # families with more or fewer episodes than the others, as merge=2,cut_in=1.5
     seed: int = 0  # worlds have this seed and those that follow
     workers: int | None = None  # processes; None: one a core
     episodes_per_bag: int = 50
     compress: bool = False  # zstd inside the bag: a third smaller, a sixth slower
     progress: bool = True
-    exploration: ExplorationConfig = field(default_factory=ExplorationConfig)
+    exploration: Annotated[ExplorationConfig | None, tyro.conf.Fixed, tyro.conf.Suppress] = None  # in place of usual
 
 
 def collect(config: CollectConfig) -> CollectReport:
     """Drive all episodes and write their bags. Interrupted, it leaves whole bags only, and a manifest of them."""
-    episodes = _episodes(config)
+    episodes = plan_episodes(config.episodes, config.suite, config.weights, config.seed)
+    if config.workers is not None and config.workers < 1:
+        raise TrainingError(f"workers: {config.workers} cannot work; ask for at least 1.")
+    check_agent(config.agent, TEACHERS, "collect")
+    config = replace(config, exploration=exploration_of(config))
     out = Path(config.out)
     if out.exists():
         raise TrainingError(f"{out} exists already; choose another --out or remove it.")
@@ -80,18 +92,32 @@ def collect(config: CollectConfig) -> CollectReport:
             shutil.rmtree(left, ignore_errors=True)  # half a bag, or one whose worker could not report any more
         report = tally(out, done, time.perf_counter() - start)
         if done:
-            write_manifest(out / MANIFEST, config, report, done, is_whole=len(done) == len(batches))
+            whole = len(done) == len(batches)
+            write_manifest(out / MANIFEST, config, report, done, is_whole=whole, model_id=model_id(config.agent))
         else:
             out.rmdir()
     return report
 
 
-def drive(world: World, explorer: Explorer, episode: Episode) -> tuple[list[Frame], np.ndarray]:
-    """One episode: its frames, and the actions decided at each but the last, float32[T-1, 2]."""
+def exploration_of(config: CollectConfig) -> ExplorationConfig:
+    """How the driver is disturbed: as given, or as usual for such a driver."""
+    if config.exploration is not None:
+        return config.exploration
+    if not config.disturb:
+        return undisturbed()
+    return ExplorationConfig() if config.agent in TEACHERS else mild()
+
+
+def drive(
+    world: World, explorer: Explorer, episode: Episode, watch: Watch | None = None
+) -> tuple[list[Frame], np.ndarray]:
+    """One episode: its frames, and the actions decided at each but the last, float32[T-1, 2]. `watch` sees each."""
     frame = world.reset(episode.family, episode.seed)
     explorer.reset(world, np.random.default_rng([episode.seed, *episode.family.encode()]))
     frames, commands = [frame], []
     while not (frame.terminated or frame.truncated):
+        if watch is not None:
+            watch.see(frame, world)
         action = explorer.act(frame)
         frame = world.step(action)
         frames.append(frame)
@@ -103,38 +129,21 @@ def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) ->
     """Drive episodes into one bag."""
     start = time.process_time()
     world = World(WorldConfig())
-    explorer = Explorer(ExpertDriver(), config.exploration)
     encoder, results = EpisodeEncoder(), []
     with BagWriter(path, compress=config.compress) as writer:
         names = {topic.name: _full_name(topic.name) for topic in TOPICS}
         for topic in TOPICS:
             writer.add_topic(names[topic.name], topic.type, topics.bag_qos(topic))
         for episode in episodes:
-            frames, commands = drive(world, explorer, episode)
+            driver = make_agent(config.agent, episode.seed)  # a fresh one: drives do not depend on each other
+            explorer, watch = Explorer(driver, exploration_of(config), config.agent in TEACHERS), Watch()
+            frames, commands = drive(world, explorer, episode, watch)
             for stamp_ns, name, cdr in encoder.encode(frames, commands, world.route, explorer.taught):
                 writer.write(names[name], stamp_ns, cdr)
-            results.append(EpisodeResult(episode, len(frames), _outcome(frames[-1]), explorer.mood.value))
+            results.append(_result(episode, frames, explorer, watch))
         writer.note("source", "wm collect")
     size = sum(file.stat().st_size for file in path.iterdir())
     return BagResult(path.name, size, time.process_time() - start, tuple(results))
-
-
-def _episodes(config: CollectConfig) -> list[Episode]:
-    """Worlds in order: families in turn, seeds upward."""
-    if config.episodes < 1:
-        raise TrainingError(f"episodes: {config.episodes} is nothing to collect; ask for at least 1.")
-    if config.workers is not None and config.workers < 1:
-        raise TrainingError(f"workers: {config.workers} cannot work; ask for at least 1.")
-    if config.suite != "all" and config.suite not in FAMILIES:
-        raise TrainingError(f"suite {config.suite}: no such scenario family; choose all, {', '.join(FAMILIES)}.")
-    families = list(FAMILIES) if config.suite == "all" else [config.suite]
-    worlds = [Episode(families[i % len(families)], config.seed + i // len(families)) for i in range(config.episodes)]
-    if config.seed < 0 or is_reporting_seed(worlds[-1].seed):
-        raise TrainingError(
-            f"seeds {config.seed} to {worlds[-1].seed}: collecting uses 0 to {REPORTING_SEEDS - 1}, those above are "
-            "for reporting; choose another --seed."
-        )
-    return worlds
 
 
 def _run(config: CollectConfig, batches: list[list[Episode]], workers: int) -> Generator[BagResult, None, None]:
@@ -165,6 +174,19 @@ def _progress(results: Iterator[BagResult], episodes: int, show: bool) -> Iterat
 
 def _full_name(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
+
+
+def _result(episode: Episode, frames: list[Frame], explorer: Explorer, watch: Watch) -> EpisodeResult:
+    last = frames[-1]
+    return EpisodeResult(
+        episode,
+        frames=len(frames),
+        outcome=_outcome(last),
+        mood=explorer.mood.value,
+        near_crash=watch.near_crash and not last.truth.collided,
+        red_lights=last.truth.red_lights,
+        taught=sum(explorer.taught),
+    )
 
 
 def _outcome(last: Frame) -> str:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from wm_training.moods import Mood
+
 
 @dataclass(frozen=True)
 class FamilyTally:
@@ -21,7 +23,10 @@ class FamilyTally:
     off_road: int
     route_done: int
     timeout: int
-    moods: dict[str, int]
+    near_crashes: int  # episodes that came close to a collision at speed, without one
+    red_lights: int  # stop lines crossed in red
+    taught: int  # frames whose action came from a driver that sees more than the sensors
+    moods: dict[str, int]  # episodes
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,37 @@ class CollectReport:
             f"{self.out}: {self.bags} bags, {self.episodes} episodes, {self.frames} frames, {self.bytes / 1e6:.0f} MB",
             f"{self.frames / max(self.wall_s, 1e-9):.0f} frames/s, {self.frames_per_core_s:.0f} frames/s per core",
         ]
-        for name, tally in self.families.items():
-            shares = f"collided {tally.collided / tally.episodes:.1%}, off road {tally.off_road / tally.episodes:.1%}"
-            lines.append(f"{name}: {tally.episodes} episodes, {tally.frames} frames, {shares}")
-        return "\n".join(lines)
+        return "\n".join([*lines, "", *self.table()])
+
+    def table(self) -> list[str]:
+        """One line a family: numbers of episodes and frames, and shares of the episodes."""
+        rows = [HEADS, *(_row(name, family) for name, family in self.families.items())]
+        first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+        return [
+            "  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True))])
+            for row in rows
+        ]
+
+
+HEADS = (
+    "family",
+    "episodes",
+    "frames",
+    "crashed",
+    "near",
+    "off road",
+    "red",
+    "taught",
+    "/".join(mood.value for mood in Mood),
+)
+
+
+def _row(name: str, family: FamilyTally) -> tuple[str, ...]:
+    """Cells in the order of HEADS; shares of the moods in percent, as 5/55/22/18."""
+    moods = "/".join(f"{100 * family.moods.get(mood.value, 0) / family.episodes:.0f}" for mood in Mood)
+    shares = (f"{count / family.episodes:.0%}" for count in (family.collided, family.near_crashes, family.off_road))
+    taught = f"{family.taught / family.frames:.0%}"
+    return name, str(family.episodes), str(family.frames), *shares, str(family.red_lights), taught, moods
 
 
 @dataclass(frozen=True)
@@ -69,6 +101,9 @@ class EpisodeResult:
     frames: int
     outcome: str  # collided, off_road, route_done, timeout
     mood: str
+    near_crash: bool
+    red_lights: int
+    taught: int  # actions
 
 
 @dataclass(frozen=True)
@@ -93,6 +128,9 @@ def tally(out: Path, done: Sequence[BagResult], wall_s: float) -> CollectReport:
             seeds=(min(seeds), max(seeds)),
             episodes=len(mine),
             frames=sum(r.frames for r in mine),
+            near_crashes=sum(r.near_crash for r in mine),
+            red_lights=sum(r.red_lights for r in mine),
+            taught=sum(r.taught for r in mine),
             moods=dict(Counter(r.mood for r in mine)),
             **{outcome: outcomes[outcome] for outcome in ("collided", "off_road", "route_done", "timeout")},
         )
@@ -108,10 +146,13 @@ def tally(out: Path, done: Sequence[BagResult], wall_s: float) -> CollectReport:
     )
 
 
-def write_manifest(path: Path, config: Any, report: CollectReport, done: Sequence[BagResult], is_whole: bool) -> None:
+def write_manifest(
+    path: Path, config: Any, report: CollectReport, done: Sequence[BagResult], is_whole: bool, model_id: str | None
+) -> None:
     """A JSON file beside the bags: with what they were collected and what is in them. Whole or not there."""
     manifest = {
         "complete": is_whole,
+        "model_id": model_id,
         "config": _plain(asdict(config)),
         "report": {**_plain(asdict(report)), "frames_per_core_s": round(report.frames_per_core_s, 1)},
         "bags": sorted(bag.name for bag in done),
