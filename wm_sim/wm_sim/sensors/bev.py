@@ -15,6 +15,7 @@ from wm_sim.sensors import appearance as look_at
 from wm_sim.sensors.appearance import nominal_appearance
 from wm_sim.sensors.bodies import TOP, add_face
 from wm_sim.sensors.ground import lay_grass
+from wm_sim.sensors.lanes import LANES, PIXEL_VALUES
 from wm_sim.sensors.raster import CELLS, CLEAR, LONG, Scratch
 from wm_sim.sensors.signals import LAMP_RGB
 from wm_sim.sensors.strips import lay_ribbons
@@ -87,6 +88,8 @@ def draw_bev(
     )  # fmt: skip
     for row in range(BEV_SIZE):
         out = image[row].reshape(3 * BEV_SIZE)
-        for i in range(3 * BEV_SIZE):
-            value = min(max(scratch.colours[row, i] + np.float32(0.5), np.float32(0.0)), np.float32(255.0))
-            out[i] = np.uint8(np.int32(value))
+        for u in range(BEV_SIZE):
+            for k in range(3):
+                seen = scratch.colours[row, u // LANES * PIXEL_VALUES + k * LANES + u % LANES]
+                value = min(max(seen + np.float32(0.5), np.float32(0.0)), np.float32(255.0))
+                out[3 * u + k] = np.uint8(np.int32(value))

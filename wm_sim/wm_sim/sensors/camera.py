@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_sim.kernel import hash_bits, lean_kernel
+from wm_sim.kernel import hash_bits, inner_kernel, lean_kernel
 from wm_sim.observation import CAMERA_PITCH_RAD
 from wm_sim.sensors import appearance as look_at
 from wm_sim.sensors.bodies import draw_bodies
 from wm_sim.sensors.ground import HALF_TAN, camera_view, lay_grass, rows_of_ground
-from wm_sim.sensors.raster import NOISE_VALUES, SEGMENT, Scratch, camera_scratch
+from wm_sim.sensors.lanes import LANES, expose
+from wm_sim.sensors.raster import NOISE_VALUES, SEGMENT_PIXELS, Scratch, camera_scratch
 from wm_sim.sensors.sky import draw_sky, grow_trees
 from wm_sim.sensors.strips import lay_ribbons
 
@@ -21,25 +22,36 @@ _S20 = np.uint64(20)
 __all__ = ["Scratch", "camera_scratch", "draw_camera"]
 
 
+@inner_kernel
+def expose_some(
+    stored: NDArray[np.uint8], seen: NDArray[np.float32], noise: NDArray[np.int8], grain: np.int64, strength: np.float32
+) -> None:
+    """The same as `expose`, for the pixels that are left at the end of a row."""
+    zero, most, half = np.float32(0.0), np.float32(255.0), np.float32(0.5)
+    for i in range(len(stored)):
+        grains = np.float32(noise[(grain + i) % 3, (grain + i) // 3])
+        value = seen[i // 3 + i % 3 * LANES] + strength * (grains + half)
+        stored[i] = np.uint8(np.int32(min(max(value, zero), most)))
+
+
 @lean_kernel
 def develop(
     image: NDArray[np.uint8], colours: NDArray[np.float32], noise: NDArray[np.int8], band: int, count: int,
     sigma: float, noise_seed: int,
 ) -> None:  # fmt: skip
     """Bytes of `count` rows from `band` on, with sensor noise that depends on the seed and the place in the picture."""
-    zero, most = np.float32(0.0), np.float32(255.0)
     strength = np.float32(sigma / NOISE_SPREAD)
-    middle = np.float32(0.5) * strength
-    values = colours.shape[1]
+    height, width = image.shape[0], image.shape[1]
+    pixels = image.reshape(height, 3 * width)
     for row in range(count):
-        out = image[band + row].reshape(values)
-        for start in range(0, values, SEGMENT):
-            offset = np.int64((hash_bits(noise_seed, band + row, start) >> _S20) & _PLACES)
-            end = min(start + SEGMENT, values)
-            seen, grains, stored = colours[row, start:end], noise[offset:], out[start:end]
-            for i in range(end - start):
-                value = seen[i] + strength * np.float32(grains[i]) + middle
-                stored[i] = np.uint8(np.int32(min(max(value, zero), most)))
+        for start in range(0, width, SEGMENT_PIXELS):
+            offset = np.int64((hash_bits(noise_seed, band + row, 3 * start) >> _S20) & _PLACES)
+            for u in range(start, min(start + SEGMENT_PIXELS, width), LANES):
+                grain = offset + 3 * (u - start)
+                if u + LANES <= width:
+                    expose(pixels, band + row, 3 * u, colours, row, 3 * u, noise, grain, strength)
+                else:
+                    expose_some(pixels[band + row, 3 * u :], colours[row, 3 * u :], noise, grain, strength)
 
 
 @lean_kernel
@@ -66,7 +78,7 @@ def draw_camera(
     for band in range(0, height, scratch.touched.shape[0]):
         count = min(scratch.touched.shape[0], height - band)
         horizon = rows_of_ground(scratch.rows, count, band, height, width, look, x, y, yaw, pitch)
-        draw_sky(scratch.colours, scratch.columns, horizon, band, height, look, pitch)
+        draw_sky(scratch.colours, scratch.columns, horizon, band, height, look, focal, pitch)
         if horizon < count:
             lay_grass(scratch.colours, scratch.rows, horizon, count, look)
             camera_view(scratch.lens, height, width, band + horizon, yaw, pitch)

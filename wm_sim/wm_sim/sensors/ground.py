@@ -91,13 +91,12 @@ def lay_grass(
     colours: NDArray[np.float32], rows: NDArray[np.float64], first: int, count: int, look: NDArray[np.float64]
 ) -> None:
     """Grass everywhere below the horizon."""
-    width = colours.shape[1] // 3
     red, green, blue = look[look_at.GRASS], look[look_at.GRASS + 1], look[look_at.GRASS + 2]
     seed = int(look[look_at.SEED])
     for row in range(first, count):
         at = rows[row]
         r, g, b = red * at[CLEAR] + at[VEIL_R], green * at[CLEAR] + at[VEIL_G], blue * at[CLEAR] + at[VEIL_B]
         if at[GRAIN] > 0.0:
-            fill_rough(colours, row, 0, width, r, g, b, rows, GRASS_CELLS, at[GRAIN], seed)
+            fill_rough(colours, row, r, g, b, rows, GRASS_CELLS, at[GRAIN], seed)
         else:
-            fill_flat(colours, row, 0, width, r, g, b)
+            fill_flat(colours, row, r, g, b)

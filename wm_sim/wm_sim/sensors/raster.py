@@ -6,31 +6,27 @@ marked in bit words, so that a sweep visits only those and fills what lies betwe
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from wm_sim.kernel import inner_kernel, lean_kernel
+from wm_sim.sensors.lanes import LANES, PIXEL_VALUES, window
 
 BAND_PIXELS = 16384  # large pictures are drawn in bands of about this many pixels
 NOISE_VALUES = 65536
-SEGMENT = 4096  # values of one row that get their noise from one place in the table
+SEGMENT_PIXELS = 1360  # of one row get their noise from one place in the table; whole LANES
 VERTICES = 512
 BODIES = 256  # farther ones are left out
 BOXES = 12  # of one body
-LANES = 16  # cells that an edge changes at once
-SPARE = LANES + 2  # cells behind each row of the cover, never read
+SPARE = LANES + 2  # cells behind each row of the cover: what lies in them is in no picture
 
 # Columns of the rows' table: light and ground under each row of the band.
 CLEAR, VEIL_R, VEIL_G, VEIL_B, GROUND_X, GROUND_Y, STEP_X, STEP_Y, GRAIN, LONG, CELLS = range(11)
 ROW_SIZE = 11
 
-FULL = 0.998  # coverage from which a pixel counts as filled
-EMPTY = 0.002
+EMPTY = 0.002  # coverage up to which a pixel counts as bare
 _NOT_NEGATIVE = 0x7FFFFFFF
 _ALL, _ONE, _LOW6 = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1), np.uint64(63)
 
@@ -38,12 +34,12 @@ _ALL, _ONE, _LOW6 = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1), np.uint64(63)
 class Scratch(NamedTuple):
     """Working memory of the camera kernels for one picture size; one for each thread, nothing in it outlives a call."""
 
-    colours: NDArray[np.float32]  # [R, 3 W] red, green, blue of a band of R rows
+    colours: NDArray[np.float32]  # [R, values] of a band of R rows, PIXEL_VALUES for every LANES pixels
     cover: NDArray[np.float32]  # [R, W + SPARE] signed areas
     touched: NDArray[np.uint64]  # [R, words] bit c of word w: cell 64 w + c of `cover` is not zero
     rows: NDArray[np.float64]  # [R, ROW_SIZE]
-    columns: NDArray[np.float32]  # [2, W] the angle of a column and how high the trees stand there
-    noise: NDArray[np.int8]  # [NOISE_VALUES + SEGMENT] even random numbers
+    columns: NDArray[np.float32]  # [2, W or more] the angle of a column and how high the trees stand there
+    noise: NDArray[np.int8]  # [3, values] even random numbers: each row has every third of one sequence
     points: NDArray[np.float64]  # [VERTICES, 3] a polygon, homogeneous
     polygon: NDArray[np.float64]  # [2 VERTICES, 2] the same in pixels, cut off at the camera
     lens: NDArray[np.float64]  # [3, 4] projection
@@ -59,15 +55,16 @@ def camera_scratch(height: int, width: int) -> Scratch:
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     noise = (state >> np.uint64(56)).astype(np.uint8).view(np.int8)
-    columns = np.zeros((2, width), dtype=np.float32)
-    columns[0] = np.arctan((np.arange(width) + 0.5 - 0.5 * width) / (0.5 * width))
+    blocks = (width + LANES - 1) // LANES
+    columns = np.zeros((2, blocks * LANES), dtype=np.float32)
+    columns[0] = np.arctan((np.arange(blocks * LANES) + 0.5 - 0.5 * width) / (0.5 * width))
     return Scratch(
-        colours=np.zeros((band, 3 * width), dtype=np.float32),
+        colours=np.zeros((band, blocks * PIXEL_VALUES), dtype=np.float32),
         cover=np.zeros((band, width + SPARE), dtype=np.float32),
         touched=np.zeros((band, (width + 63) // 64), dtype=np.uint64),
         rows=np.zeros((band, ROW_SIZE)),
         columns=columns,
-        noise=np.concatenate([noise, noise[:SEGMENT]]),
+        noise=np.ascontiguousarray(np.resize(noise, (NOISE_VALUES // 3 + SEGMENT_PIXELS + 2, 3)).T),
         points=np.zeros((VERTICES, 3)),
         polygon=np.zeros((2 * VERTICES, 2)),
         lens=np.zeros((3, 4)),
@@ -75,18 +72,6 @@ def camera_scratch(height: int, width: int) -> Scratch:
         order=np.zeros(BODIES, dtype=np.int64),
         away=np.zeros(BODIES),
     )
-
-
-def _lowest_bit(typing_context: Any, word: Any) -> Any:
-    """Index of the lowest set bit of a uint64 that is not zero."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
-lowest_bit: Any = intrinsic(_lowest_bit)
 
 
 @inner_kernel
@@ -123,11 +108,11 @@ def beyond(u: np.float32, h: np.float32, steep: np.float32) -> np.float32:
 
 
 @inner_kernel
-def add_slope(cells: NDArray[np.float32], count: int, low: np.float32, h: np.float32, area: np.float32) -> None:
+def add_slope(cells: NDArray[np.float32], low: np.float32, h: np.float32, area: np.float32) -> None:
     """What an edge that crosses a row from `low` to low + h, 0 <= low < 1, leaves in the row's cells."""
     one = np.float32(1.0)
     steep = np.float32(0.5) / h
-    for i in range(count):
+    for i in range(len(cells)):
         u = np.float32(np.int32(i)) - low
         here = beyond(u, h, steep)
         change = (beyond(u + one, h, steep) - here) - (here - beyond(u - one, h, steep))
@@ -152,7 +137,7 @@ def add_edge(
         column = int(left) & _NOT_NEGATIVE
         low = np.float32(left - column)
         last = int(low + h) + 1
-        add_slope(cover[row, column:], (last | (LANES - 1)) + 1, low, h, area)
+        add_slope(window(cover, row, column, (last | (LANES - 1)) + 1), low, h, area)
         mark(touched, row, min(column, width - 1), min(column + last, width - 1))
 
 

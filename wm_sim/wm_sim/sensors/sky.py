@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from wm_sim.kernel import hash_unit, lean_kernel
 from wm_sim.sensors import appearance as look_at
-from wm_sim.sensors.ground import HALF_TAN
-from wm_sim.sensors.sweep import fill_flat, mix_pixel
+from wm_sim.sensors.lanes import LANES, PIXEL_VALUES, window
+from wm_sim.sensors.sweep import fill_flat, mix
 
 TREES_PER_RAD = 9.0
 
@@ -35,30 +35,32 @@ def grow_trees(columns: NDArray[np.float32], look: NDArray[np.float64], yaw: flo
 @lean_kernel
 def draw_sky(
     colours: NDArray[np.float32], columns: NDArray[np.float32], count: int, band: int, height: int,
-    look: NDArray[np.float64], pitch: float,
+    look: NDArray[np.float64], focal: float, pitch: float,
 ) -> None:  # fmt: skip
     """Rows of the band that lie above the horizon, up to `count`."""
-    width = columns.shape[1]
-    focal = 0.5 * width / HALF_TAN
     cp, sp = math.cos(pitch), math.sin(pitch)
     gain = look[look_at.GAIN]
     low, top, trees = look_at.SKY_LOW, look_at.SKY_TOP, look_at.TREES
     for row in range(count):
         up = (0.5 * height - (band + row) - 0.5) / focal
         slope = (up * cp - sp) / (cp + up * sp)
-        mix = min(1.0, slope * 1.6)
-        r = ((1.0 - mix) * look[low] + mix * look[top]) * gain
-        g = ((1.0 - mix) * look[low + 1] + mix * look[top + 1]) * gain
-        b = ((1.0 - mix) * look[low + 2] + mix * look[top + 2]) * gain
-        fill_flat(colours, row, 0, width, r, g, b)
+        upper = min(1.0, slope * 1.6)
+        r = ((1.0 - upper) * look[low] + upper * look[top]) * gain
+        g = ((1.0 - upper) * look[low + 1] + upper * look[top + 1]) * gain
+        b = ((1.0 - upper) * look[low + 2] + upper * look[top + 2]) * gain
+        fill_flat(colours, row, r, g, b)
         if slope - 0.5 / focal > look[look_at.TREE_HEIGHT]:
             continue
         one = np.float32(1.0)
         tr = np.float32((0.65 * look[trees] + 0.35 * look[low]) * gain)
         tg = np.float32((0.65 * look[trees + 1] + 0.35 * look[low + 1]) * gain)
         tb = np.float32((0.65 * look[trees + 2] + 0.35 * look[low + 2]) * gain)
-        ground = max(0.5 - slope * focal, 0.0)  # share of the row below the horizon
-        for u in range(width):
-            tree = min(max((columns[1, u] - slope) * focal + 0.5, 0.0), 1.0) - ground
-            if tree > 0.0:
-                mix_pixel(colours, row, u, np.float32(tree), one, tr, tg, tb)
+        ground = np.float32(max(0.5 - slope * focal, 0.0))  # share of the row below the horizon
+        scale, from_px = np.float32(focal), np.float32(0.5 - slope * focal)
+        zero = np.float32(0.0)
+        for block in range(colours.shape[1] // PIXEL_VALUES):
+            heights = window(columns, 1, LANES * block, LANES)
+            filled = window(colours, row, PIXEL_VALUES * block, PIXEL_VALUES)
+            for i in range(LANES):
+                tree = min(max(heights[i] * scale + from_px, zero), one) - ground
+                mix(filled, i, max(tree, zero), one, tr, tg, tb)

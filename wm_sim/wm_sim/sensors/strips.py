@@ -43,6 +43,7 @@ KERB_RGB = (168.0, 166.0, 160.0)
 ASPHALT_GRAIN = 0.3  # of that of grass
 WEAR = 1.6  # share of the paint that is gone where wear is 1 and a patch worst
 ASPHALT_CELLS = 3.0  # squares of texture a metre
+Border = tuple[float, float, float]
 MARKING_SHARE, GROUND_SHARE = 0.35, 0.5  # a pixel belongs to paint, or to other ground, from this share on
 
 
@@ -127,24 +128,35 @@ def colour_class(surface: int) -> int:
 
 
 @inner_kernel
+def borders_of(view: NDArray[np.float64], width: int) -> tuple[Border, Border, Border]:
+    """Unit normals (x, y) and offsets of what is ahead, right of the left border, and left of the right one."""
+    return (
+        border(view[2, 0], view[2, 1], view[2, 3]),
+        border(view[0, 0], view[0, 1], view[0, 3]),
+        border(width * view[2, 0] - view[0, 0], width * view[2, 1] - view[0, 1], width * view[2, 3] - view[0, 3]),
+    )
+
+
+@inner_kernel
+def border(a: float, b: float, c: float) -> tuple[float, float, float]:
+    """How far inside a border a place lies, as a linear function of the place; none for a view without depth."""
+    per_m = 1.0 / max(math.sqrt(a * a + b * b), 1e-9)
+    return a * per_m, b * per_m, c * per_m
+
+
+@inner_kernel
 def nearest_of(
-    ribbon: NDArray[np.float64], view: NDArray[np.float64], width: int, x: float, y: float, focal: float
+    ribbon: NDArray[np.float64], borders: tuple[Border, Border, Border], x: float, y: float, focal: float
 ) -> float:
     """How near a ribbon may come (m, at least 2), inf where it is out of the picture."""
     dx, dy, radius = ribbon[MIDDLE_X] - x, ribbon[MIDDLE_Y] - y, ribbon[RADIUS_M]
-    away = math.sqrt(dx * dx + dy * dy)
-    sight = min((GROUND_SIGHT_M if ribbon[SURFACE] <= ASPHALT else LINE_SIGHT_M) * focal, SIGHT_M)
-    if away - radius > sight:
+    (a0, b0, c0), (a1, b1, c1), (a2, b2, c2) = borders
+    inside = min(a0 * dx + b0 * dy + c0, a1 * dx + b1 * dy + c1, a2 * dx + b2 * dy + c2)
+    reach = min((GROUND_SIGHT_M if ribbon[SURFACE] <= ASPHALT else LINE_SIGHT_M) * focal, SIGHT_M) + radius
+    squared = dx * dx + dy * dy
+    if (inside < -radius) | (squared > reach * reach):
         return math.inf
-    for border in range(3):  # ahead, right of the left border, left of the right one: all linear in the place
-        a, b, c = view[2, 0], view[2, 1], view[2, 3]
-        if border == 1:
-            a, b, c = view[0, 0], view[0, 1], view[0, 3]
-        elif border == 2:
-            a, b, c = width * a - view[0, 0], width * b - view[0, 1], width * c - view[0, 3]
-        if a * dx + b * dy + c < -radius * math.sqrt(a * a + b * b):
-            return math.inf
-    return max(away - radius, STEP_NEAR_M)
+    return max(math.sqrt(squared) - radius, STEP_NEAR_M)
 
 
 @inner_kernel
@@ -184,10 +196,11 @@ def lay_ribbons(
     cover, touched = scratch.cover[horizon:count], scratch.touched[horizon:count]
     colours, rows = scratch.colours[horizon:count], scratch.rows[horizon:count]
     points, polygon, view = scratch.points, scratch.polygon, scratch.lens
+    borders = borders_of(view, width)
     before, first, last = -1, count, 0
     start, stop, weight = 0, 0, 1.0  # the strip that may go on
     for k in range(len(ribbons) + 1):
-        nearest = math.inf if k == len(ribbons) else nearest_of(ribbons[k], view, width, x, y, focal)
+        nearest = math.inf if k == len(ribbons) else nearest_of(ribbons[k], borders, x, y, focal)
         if nearest == math.inf and k < len(ribbons):
             continue
         row_m = nearest * nearest / (CAMERA_Z_M * focal)
