@@ -34,6 +34,7 @@ COMMANDS = {
     "replay": Command("wm_bringup.replay", "ReplayConfig", "replay", "Play a bag, or its sensors through the stack."),
     "info": Command("wm_bringup.bag_commands", "InfoConfig", "info", "List the topics, counts, rates, drops of a bag."),
     "train": Command("wm_training.train", "TrainConfig", "train", "Train a world model on bags."),
+    "improve": Command("wm_training.improve", "ImproveConfig", "run", "Rounds of driving, training and comparing."),
     "eval": Command("wm_training.evaluate", "EvalConfig", "run", "Drive many scenarios in process and score them."),
     "bench": Command("wm_bringup.bench", "BenchConfig", "bench", "Measure the simulator's rates beside other ones."),
     "export": Command("wm_training.export", "ExportConfig", "export", "Turn a checkpoint into a model folder."),

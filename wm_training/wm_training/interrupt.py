@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from wm_training.errors import TrainingError
+from wm_training.errors import StoppedError
 
 REPEAT_S = 1.0  # torchrun passes on the very signal that the terminal has sent already: that is no second request
 
@@ -34,7 +34,7 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def stopping_says(sentence: Callable[[], str]) -> Iterator[None]:
-    """SIGINT or SIGTERM within becomes a TrainingError with this sentence."""
+    """SIGINT or SIGTERM within becomes a StoppedError with this sentence."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -43,7 +43,7 @@ def stopping_says(sentence: Callable[[], str]) -> Iterator[None]:
         with _handled_by(interrupt):
             yield
     except KeyboardInterrupt:
-        raise TrainingError(sentence()) from None
+        raise StoppedError(sentence()) from None
 
 
 @contextmanager

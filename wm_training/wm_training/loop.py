@@ -16,7 +16,7 @@ from wm_training.batches import Batch, BatchSource
 from wm_training.board import Board, HeldOut
 from wm_training.checkpoint import Spent, Training, save_checkpoint
 from wm_training.devices import move, peak_memory_mib, seed_step
-from wm_training.errors import TrainingError
+from wm_training.errors import StoppedError, TrainingError
 from wm_training.feed import Feed
 from wm_training.interrupt import asked_to_stop
 from wm_training.learner import Phase
@@ -88,7 +88,7 @@ class Loop:
                 if done % config.checkpoint_every == 0 or done == phase.last_step or stopping:
                     self.save(done)
                 if stopping and done < config.steps:
-                    raise TrainingError(f"stopped at step {done}. Go on with --resume --out {config.out}.")
+                    raise StoppedError(f"stopped at step {done}. Go on with --resume --out {config.out}.")
 
     def step(self, batch: Batch, step: int, rate: float) -> tuple[dict[str, float], float]:
         """One update: terms of the loss and norm of the gradient. It depends on the checkpoint, seed and step alone."""
