@@ -17,9 +17,12 @@ import pytest
 from wm_dynamics.model_files import write_model_folder
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_sim import world as world_module
+from wm_sim.world import World, WorldConfig
 from wm_training import TrainingError
+from wm_training import collect as collect_module
 from wm_training import improve as improve_module
-from wm_training.collect import CollectConfig
+from wm_training.collect import CollectConfig, collect
 from wm_training.collect_report import CollectReport, FamilyTally
 from wm_training.errors import StoppedError
 from wm_training.evaluate import EvalConfig
@@ -256,14 +259,22 @@ def test_the_table_has_a_line_a_round_and_the_file_says_the_same(three_rounds: I
     assert written["rounds"][0]["collected"]["near_crashes"] == 1
 
 
+@pytest.fixture
+def short_drives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every drive ends after four seconds."""
+    short = WorldConfig(time_limit_s=4.0)
+    monkeypatch.setattr(collect_module, "WorldConfig", lambda: short)
+    monkeypatch.setattr(world_module, "World", lambda: World(short))
+
+
 @pytest.mark.slow
-def test_a_round_at_toy_size_drives_trains_compares_and_goes_on(
-    tmp_path: Path, explored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = tmp_path / "first"
+@pytest.mark.usefixtures("short_drives")
+def test_a_round_at_toy_size_drives_trains_compares_and_goes_on(tmp_path: Path) -> None:
+    bags, first = tmp_path / "bags", tmp_path / "first"
+    collect(CollectConfig(bags, episodes=8, suite="lane_follow", workers=1, progress=False))
     write_model_folder(first, WorldModel(SMALL), training={}, metrics={}, disagreement_p95=1.0, surprise_p999=1.0)
     config = ImproveConfig(
-        model=first, bags=(explored,), out=tmp_path / "out", rounds=1, episodes=2, steps=4, batch=2, length=20,
+        model=first, bags=(bags,), out=tmp_path / "out", rounds=1, episodes=2, steps=4, batch=2, length=20,
         held_out=0.2, suite="lane_follow", eval_episodes=2, workers=1, threads=1, accelerator="cpu",
     )  # fmt: skip
     said = run(config)
