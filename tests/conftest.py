@@ -1,6 +1,7 @@
 """What every test gets: a ROS domain of its own, so that a drive or another run beside the tests is left alone."""
 
 import os
+import signal
 from typing import IO
 
 from wm_bringup.domain import lock_domain
@@ -8,6 +9,8 @@ from wm_bringup.errors import BringupError
 from wm_bringup.middleware import CHOICES, middleware_defaults
 
 FIRST, LAST = 20, 33  # above 59 lie those of the stacks that tests/system starts, three to each of these
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and all it starts, ignore it
 
 for name in CHOICES:
     os.environ.pop(name, None)
