@@ -138,7 +138,7 @@ def test_a_round_goes_on_from_the_best_model_and_a_rejected_one_is_left_behind(t
 
 def test_more_collisions_at_fault_reject_a_better_score(three_rounds: ImproveConfig) -> None:
     state = quiet(replace(three_rounds, rounds=1), Stub(scores=(50.0, 60.0), at_fault=(0, 1)))
-    assert state.kept == 0 and state.rounds[0].verdict.reason == "rejected: more at fault"
+    assert state.kept == 0 and state.rounds[0].verdict.reason == "more at fault"
 
 
 def test_rounds_collect_in_other_worlds_and_are_decided_in_the_same_ones(three_rounds: ImproveConfig) -> None:

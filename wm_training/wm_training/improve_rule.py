@@ -29,7 +29,7 @@ class Verdict:
         """Why it was kept or not."""
         if self.keep:
             return "kept"
-        return "rejected: not better" if self.gain <= 0.0 else "rejected: more at fault"
+        return "not better" if self.gain <= 0.0 else "more at fault"
 
 
 def judge(before: dict[str, Any], after: dict[str, Any]) -> Verdict:

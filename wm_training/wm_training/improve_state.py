@@ -89,22 +89,22 @@ def model_of(folder: Path, state: State, number: int) -> Path:
     return Path(state.settings["model"]) if number == GIVEN else round_folder(folder, number) / "train" / "model"
 
 
-HEADS = ("round", "from", "drives", "frames", "crashed", "near", "before", "after", "gain", "at fault", "")
+HEADS = ("round", "from", "drives", "crashed", "near", "before", "after", "gain", "at fault", "")
 
 
 def cells(one: Round) -> list[str]:
     """A finished round's line in the order of HEADS; gain with its standard error, scores are driving scores."""
     got, verdict = one.collected, one.verdict
     if got is None or verdict is None:
-        return [str(one.number), str(one.start), *["-"] * 8, "not finished"]
-    counts = [str(got[name]) for name in ("episodes", "frames", "crashed", "near_crashes")]
+        return [str(one.number), str(one.start), *["-"] * 7, "not finished"]
+    counts = [str(got[name]) for name in ("episodes", "crashed", "near_crashes")]
     scores = [f"{verdict.score_before:.1f}", f"{verdict.score:.1f}", f"{verdict.gain:+.1f} ± {verdict.gain_sem:.1f}"]
     fault = f"{verdict.at_fault_before} -> {verdict.at_fault}"
     return [str(one.number), str(one.start), *counts, *scores, fault, verdict.reason]
 
 
 def table(state: State) -> Table:
-    """One line a round."""
+    """One line a round, 80 columns wide."""
     from rich.table import Table
 
     grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
