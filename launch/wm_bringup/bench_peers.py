@@ -33,6 +33,7 @@ class Peer:
     modules: tuple[str, ...]
     install: str
     make: Callable[[], Any]
+    counterpart: str  # the family of ours that asks for the same
 
     def missing(self) -> str | None:
         """A sentence where it cannot be measured."""
@@ -54,8 +55,8 @@ def _highway() -> Any:
 
 
 PEERS = (
-    Peer("CarRacing-v3", "96x96 RGB", ("Box2D", "pygame"), "Box2D and pygame-ce", _car_racing),
-    Peer("highway-env", "64x64 grey", ("highway_env", "pygame"), "highway-env", _highway),
+    Peer("CarRacing-v3", "96x96 RGB", ("Box2D", "pygame"), "Box2D and pygame-ce", _car_racing, "lane_follow"),
+    Peer("highway-env", "64x64 grey", ("highway_env", "pygame"), "highway-env", _highway, "stop_go"),
 )
 
 
