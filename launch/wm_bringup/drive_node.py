@@ -167,7 +167,7 @@ class DriveNode(StackNode):
     def on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
             values = {item.key: item.value for item in status.values}
-            if values.get("state") == "active":
+            if values.get("state") == "active" and not values.get("waits_for"):
                 self.ready_nodes.add(status.name)
             if status.name == "sim_node":
                 self.record.missed_ticks = int(values.get("missed_ticks", 0))

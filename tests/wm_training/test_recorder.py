@@ -185,6 +185,43 @@ def test_a_recording_holds_what_was_published_and_closes_on_a_signal(tmp_path: P
 
 
 @pytest.mark.system
+def test_a_recorder_says_what_of_a_frame_it_waits_for_so_that_no_drive_begins_without_it(tmp_path, recorder) -> None:
+    import rclpy
+
+    from wm_ros import convert
+    from wm_ros import topics as ros
+
+    rclpy.init()
+    try:
+        node = rclpy.create_node("source")
+        status, scan = (node.create_publisher(t.type, t.name, t.qos) for t in (ros.STATUS, ros.SCAN))
+        said: list[str] = []
+
+        def on_diagnostics(message) -> None:
+            for row in message.status:
+                if row.name == "recorder_node":
+                    said.append(next(item.value for item in row.values if item.key == "waits_for"))
+
+        node.create_subscription(ros.DIAGNOSTICS.type, ros.DIAGNOSTICS.name, on_diagnostics, 10)
+        process = recorder(f"out:={tmp_path / 'bag'}")
+
+        def until_it_says(wanted: str, *messages) -> None:
+            limit = time.monotonic() + PATIENCE_S
+            while wanted not in said[-1:]:
+                assert time.monotonic() < limit and process.poll() is None, said
+                for publisher, message in messages:
+                    publisher.publish(message)
+                rclpy.spin_once(node, timeout_sec=0.05)
+
+        until_it_says("camera/image_raw, odom, scan, truth, vehicle/status")
+        until_it_says("scan", (status, ros.STATUS.type()))
+        until_it_says("", (scan, convert.scan_msg(np.ones(72, np.float32), convert.to_stamp(10**9), "lidar", 60.0)))
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+
+
+@pytest.mark.system
 def test_a_recorder_ends_before_the_disk_is_full(tmp_path: Path, recorder) -> None:
     process = recorder(f"out:={tmp_path / 'bag'}", "min_free_mb:=1.0e9", "when_full:=end")
     _, errors = process.communicate(timeout=PATIENCE_S)

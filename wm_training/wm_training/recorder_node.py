@@ -11,12 +11,13 @@ from rclpy.qos import QoSProfile
 
 from wm_ros.node import StackNode
 from wm_ros.run import run
-from wm_ros.topics import TOPICS, Topic
+from wm_ros.topics import CAMERA, ODOM, SCAN, STATUS, TOPICS, TRUTH, Topic
 from wm_training.bags.writer import WriterConfig
 from wm_training.errors import TrainingError
 from wm_training.recorder import FLUSH_NS, Recording, RecordingConfig, choose_topics
 
 TICK_S = 0.4  # what a killed recorder may lose
+FRAME = (CAMERA, SCAN, ODOM, STATUS, TRUTH)  # topics that every frame of a simulator brings
 QUEUE = 200  # messages a topic that may wait while the disk is busy
 
 
@@ -52,6 +53,8 @@ class RecorderNode(StackNode):
         config = RecordingConfig(layout, int(self.min_free_mb * 1e6))
         specs = [topic.spec for topic in self.chosen]
         self.recording = Recording(Path(self.out).expanduser(), specs, names, config)
+        self.unheard = {topic.name for topic in FRAME if topic in self.chosen}
+        self.health.facts = {"waits_for": ", ".join(sorted(self.unheard))}
         self.steady_timer(TICK_S, self.on_tick)
         for topic in self.chosen:
             self.hear(topic)
@@ -74,6 +77,7 @@ class RecorderNode(StackNode):
         if self.recording is None:
             return
         flow.saw()
+        self.unheard.discard(topic.name)
         try:
             with self.measure("write"):
                 self.recording.add(topic.name, self.get_clock().now().nanoseconds, cdr)
@@ -83,12 +87,20 @@ class RecorderNode(StackNode):
         flow.missed = self.recording.drops[topic.name].dropped
 
     def on_tick(self) -> None:
+        self.health.facts = {"waits_for": ", ".join(self.waits_for())}
         if self.recording is None:
             return
         try:
             self.recording.tick()
         except TrainingError as error:
             self.end_early(error)
+
+    def waits_for(self) -> list[str]:
+        """Parts of a frame that somebody sends and that did not come yet: a drive that began now would lack them."""
+        if self.recording is None:
+            return []
+        some = len(self.unheard) < sum(topic in self.chosen for topic in FRAME)  # who sends one sends them all
+        return [name for name in sorted(self.unheard) if not some or self.count_publishers(name)]
 
     def end_early(self, error: TrainingError) -> None:
         """The disk ended the recording: close the bag, say so, and stay or leave."""
