@@ -7,6 +7,7 @@ import pytest
 
 from wm_sim import SimError
 from wm_sim.vehicle import ACCELERATION, SPEED, STEER, YAW_RATE, VehicleParameters, X, Y, step_vehicle
+from wm_sim.world import World, WorldConfig
 
 
 def drive(parameters, seconds, steering=0.0, acceleration=0.0, speed=0.0):
@@ -124,3 +125,12 @@ def test_a_file_that_is_no_set_of_parameters_is_refused_with_the_reason(tmp_path
         VehicleParameters.from_file(path)
     with pytest.raises(SimError, match="cannot be read"):
         VehicleParameters.from_file(tmp_path / "none.yaml")
+
+
+def test_a_car_from_a_file_drives_every_episode(tmp_path) -> None:
+    path = tmp_path / "car.yaml"
+    path.write_text("wheelbase_m: 3.6\nbrake_gain: 0.9\n")
+    world = World(WorldConfig(camera=False, scan=False, vehicle=path))
+    for family in ("lane_follow", "junction"):
+        world.reset(family, 3)
+        assert world.scenario.vehicle == VehicleParameters(wheelbase_m=3.6, brake_gain=0.9)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.scenarios.scenario import Options
+from wm_sim.vehicle import VehicleParameters
 
 Pose = tuple[float, float, float]
 
@@ -26,11 +28,13 @@ class WorldConfig:
     time_limit_s: float | None = None
     camera_size: tuple[int, int] = (64, 64)  # height, width
     density: float = 1.0  # times the usual number of other road users
+    vehicle: Path | None = None  # YAML file of VehicleParameters: this car in every episode, instead of one drawn
 
     @property
     def options(self) -> Options:
         """What it asks of a scenario."""
-        return Options(self.noise, self.route_length_m, self.time_limit_s, self.density)
+        car = VehicleParameters.from_file(self.vehicle) if self.vehicle is not None else None
+        return Options(self.noise, self.route_length_m, self.time_limit_s, self.density, car)
 
 
 @dataclass(frozen=True, slots=True)

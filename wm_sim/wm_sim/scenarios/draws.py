@@ -59,6 +59,7 @@ def draw_setting(
     )
     if not options.noise:
         vehicle, look, localisation = VehicleParameters(), nominal_appearance(), Localisation()
+    vehicle = options.vehicle or vehicle
     return Setting(limit_mps, lane_width, length, Conditions(vehicle, look, localisation, options.noise), ego)
 
 

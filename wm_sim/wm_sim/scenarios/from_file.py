@@ -96,7 +96,7 @@ def _conditions(rng: np.random.Generator, options: Options) -> Conditions:
     vehicle, look, receiver = VehicleParameters.random(rng), random_appearance(rng), Localisation.random(rng)
     if not options.noise:
         vehicle, look, receiver = VehicleParameters(), nominal_appearance(), Localisation()
-    return Conditions(vehicle, look, receiver, options.noise)
+    return Conditions(options.vehicle or vehicle, look, receiver, options.noise)
 
 
 def _task(builder: SceneBuilder, road: RoadFile, rng: np.random.Generator, options: Options) -> LanePath:

@@ -72,6 +72,7 @@ class Options:
     route_length_m: float | None = None  # families whose route is a manoeuvre keep their own length
     time_limit_s: float | None = None
     density: float = 1.0  # times the usual number of other road users, where a family has traffic
+    vehicle: VehicleParameters | None = None  # the ego's car; None: drawn, or nominal without noise
 
 
 @dataclass(frozen=True)
