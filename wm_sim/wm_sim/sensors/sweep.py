@@ -113,6 +113,28 @@ def mix_pixel(
     mix(colours[row], u // LANES * PIXEL_VALUES + u % LANES, share, hide, red, green, blue)
 
 
+@inner_kernel
+def through_haze(
+    rows: NDArray[np.float64], row: int, red: float, green: float, blue: float
+) -> tuple[np.float32, np.float32, np.float32]:
+    """A colour of the ground as it is seen in a row."""
+    clear = rows[row, CLEAR]
+    return (
+        np.float32(red * clear + rows[row, VEIL_R]),
+        np.float32(green * clear + rows[row, VEIL_G]),
+        np.float32(blue * clear + rows[row, VEIL_B]),
+    )
+
+
+@inner_kernel
+def take_marks(touched: NDArray[np.uint64], row: int, block: int, bits: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Marks of a block, and those of the blocks after it in its word; clears a word as it begins."""
+    if block % WORD_BLOCKS == 0:
+        bits = touched[row, block // WORD_BLOCKS]
+        touched[row, block // WORD_BLOCKS] = _NONE
+    return bits & _BLOCK_BITS, bits >> _BLOCK_SHIFT
+
+
 @lean_kernel
 def sweep_ground(
     colours: NDArray[np.float32], cover: NDArray[np.float32], touched: NDArray[np.uint64], rows: NDArray[np.float64],
@@ -122,19 +144,12 @@ def sweep_ground(
     one, zero, salt = np.float32(1.0), np.float32(0.0), np.uint32(seed)
     blocks = colours.shape[1] // PIXEL_VALUES
     for row in range(first, last):
-        clear = rows[row, CLEAR]
-        r = np.float32(red * clear + rows[row, VEIL_R])
-        g = np.float32(green * clear + rows[row, VEIL_G])
-        b = np.float32(blue * clear + rows[row, VEIL_B])
+        r, g, b = through_haze(rows, row, red, green, blue)
         rough = np.float32(grain * rows[row, GRAIN])
         fx, fy, dx, dy, hx, hy = roughness(rows, row, cells * rows[row, CELLS])
         share, bits = zero, _NONE
         for block in range(blocks):
-            if block % WORD_BLOCKS == 0:
-                bits = touched[row, block // WORD_BLOCKS]
-                touched[row, block // WORD_BLOCKS] = _NONE
-            here = bits & _BLOCK_BITS
-            bits >>= _BLOCK_SHIFT
+            here, bits = take_marks(touched, row, block, bits)
             if here == _NONE and share <= EMPTY:
                 continue
             share = sum_up(cover, row, LANES * block, share)
@@ -157,19 +172,12 @@ def sweep_paint(
     blocks = colours.shape[1] // PIXEL_VALUES
     left = np.float32(1.0 - 0.5 * wear)
     for row in range(first, last):
-        clear = rows[row, CLEAR]
-        r = np.float32(red * clear + rows[row, VEIL_R])
-        g = np.float32(green * clear + rows[row, VEIL_G])
-        b = np.float32(blue * clear + rows[row, VEIL_B])
+        r, g, b = through_haze(rows, row, red, green, blue)
         patchy = np.float32(wear if rows[row, LONG] < WORN_LONG_M else 0.0)
         fx, fy, dx, dy, hx, hy = roughness(rows, row, WORN_CELLS)
         share, bits = zero, _NONE
         for block in range(blocks):
-            if block % WORD_BLOCKS == 0:
-                bits = touched[row, block // WORD_BLOCKS]
-                touched[row, block // WORD_BLOCKS] = _NONE
-            here = bits & _BLOCK_BITS
-            bits >>= _BLOCK_SHIFT
+            here, bits = take_marks(touched, row, block, bits)
             if here == _NONE and share <= EMPTY:
                 continue
             share = sum_up(cover, row, LANES * block, share)
@@ -193,11 +201,7 @@ def sweep_mix(
     for row in range(first, last):
         share, bits = zero, _NONE
         for block in range(blocks):
-            if block % WORD_BLOCKS == 0:
-                bits = touched[row, block // WORD_BLOCKS]
-                touched[row, block // WORD_BLOCKS] = _NONE
-            here = bits & _BLOCK_BITS
-            bits >>= _BLOCK_SHIFT
+            here, bits = take_marks(touched, row, block, bits)
             if here == _NONE and share <= EMPTY:
                 continue
             share = sum_up(cover, row, LANES * block, share)
