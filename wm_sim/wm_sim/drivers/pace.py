@@ -96,6 +96,12 @@ def following(v: float, gap: float, lead_mps: float, lead_mps2: float, law: NDAr
 
 
 @kernel
+def sample_at(s: float, start_s: float, last: int) -> int:
+    """Index of the sample of `ahead` at s (m along the route), of those from 0 to `last`."""
+    return min(max(int((s - start_s) / LINE_STEP_M), 0), last)
+
+
+@kernel
 def wanted(
     s: float,
     v: float,
@@ -111,8 +117,8 @@ def wanted(
 ) -> float:
     """Acceleration (m/s²) by the limit, the curves, the stop at `stop_s` (front bumper) and who is ahead at `step`."""
     last = len(ahead) - 1
-    here = min(max(int((s - start_s) / LINE_STEP_M), 0), last)
-    soon = min(max(int((s + CURVE_LEAD_S * v - start_s) / LINE_STEP_M), 0), last)
+    here = sample_at(s, start_s, last)
+    soon = sample_at(s + CURVE_LEAD_S * v, start_s, last)
     target = min(ahead[here, AHEAD_SPEED], share * ahead[here, AHEAD_LIMIT])
     wish = law[LAW_SPEED_GAIN] * (target - v)
     wish = min(wish, 1.5 * (ahead[soon, AHEAD_SPEED] - v))
@@ -126,12 +132,12 @@ def wanted(
         row = cast[k, step]
         if row[F_D] == FAR_M or row[F_SAME_WAY] < 0.5 or row[F_S] < middle:
             continue
-        beside = min(max(int((row[F_S] - start_s) / LINE_STEP_M), 0), last)
+        beside = sample_at(row[F_S], start_s, last)
         room = row[F_HALF_D] + 0.5 * EGO_WIDTH_M + 0.5 * SIDE_M
         in_way = abs(row[F_D] - ahead[beside, AHEAD_OFFSET]) < room
         floor = -law[LAW_BRAKE_MOST] if in_way else -law[LAW_BRAKE]  # who only will be in the way can wait
         if not in_way and cast[k, later, F_D] != FAR_M:
-            beside = min(max(int((cast[k, later, F_S] - start_s) / LINE_STEP_M), 0), last)
+            beside = sample_at(cast[k, later, F_S], start_s, last)
             in_way = abs(cast[k, later, F_D] - ahead[beside, AHEAD_OFFSET]) < room
         if in_way:
             gap = row[F_S] - row[F_HALF_S] - s - EGO_FRONT_X_M
@@ -177,7 +183,7 @@ def imagine(
         for z in range(len(zones)):
             if v < STANDING_MPS and high > zones[z, 0] and low < zones[z, 1] and first_high < zones[z, 0]:
                 return -2 - z, step
-        here = min(max(int((s - start_s) / LINE_STEP_M), 0), last - 1)
+        here = sample_at(s, start_s, last - 1)
         offset = ahead[here, AHEAD_OFFSET]
         swing = EGO_FRONT_X_M * (ahead[here + 1, AHEAD_OFFSET] - offset) / LINE_STEP_M  # of the nose
         room = 0.5 * EGO_WIDTH_M + 0.5 * (1.0 + care) * SIDE_M
