@@ -57,6 +57,17 @@ def lengthened(layout: Layout, arms: dict[str, NDArray[np.float64]], width_m: fl
     return Layout(replace(layout.network, lanes=lanes), layout.routes)
 
 
+def with_route(
+    rng: np.random.Generator, layout: Layout, arms: Sequence[str], start: str, end: str, approach_m: float,
+    leave_m: float, limit_mps: float, width_m: float,
+) -> Layout:  # fmt: skip
+    """The layout with winding arms where the ego comes from and goes to; the others are straight."""
+    lines = {arm: side_road() for arm in arms}
+    lines[start] = winding(rng, BEHIND_M + approach_m - STUB_M, limit_mps)
+    lines[end] = winding(rng, leave_m + BEYOND_M - STUB_M, limit_mps)
+    return lengthened(layout, lines, width_m)
+
+
 def lane_path(layout: Layout, route: str, limit_mps: float, width_m: float, smooth_m: float = SMOOTH_M) -> Path:
     """The path of a route with half a lane of room to both sides, a little more inside the junction."""
     names = layout.routes[route]

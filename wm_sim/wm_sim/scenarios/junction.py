@@ -6,17 +6,7 @@ import numpy as np
 
 from wm_sim.network.junctions import junction
 from wm_sim.network.meeting import conflicts
-from wm_sim.scenarios.arms import (
-    BEHIND_M,
-    BEYOND_M,
-    STUB_M,
-    add_paths,
-    add_stream,
-    lane_path,
-    lengthened,
-    side_road,
-    winding,
-)
+from wm_sim.scenarios.arms import BEHIND_M, STUB_M, add_paths, add_stream, lane_path, with_route
 from wm_sim.scenarios.builder import SceneBuilder
 from wm_sim.scenarios.draws import draw_setting
 from wm_sim.scenarios.scenario import Family, Options
@@ -49,10 +39,7 @@ def build(rng: np.random.Generator, options: Options) -> SceneBuilder:
     approach, leave = rng.uniform(*APPROACH_M), rng.uniform(*EXIT_M)
     layout = junction(limit, width, arms, STUB_M, RADIUS_M)
     start, end = own.split("_")
-    lines = {arm: side_road() for arm in arms}
-    lines[start] = winding(rng, BEHIND_M + approach - STUB_M, limit)
-    lines[end] = winding(rng, leave + BEYOND_M - STUB_M, limit)
-    layout = lengthened(layout, lines, width)
+    layout = with_route(rng, layout, arms, start, end, approach, leave, limit, width)
     builder = SceneBuilder(setting.conditions)
     paths = [lane_path(layout, route, limit, width) for route in (own, *first)]
     add_paths(builder, layout, paths)

@@ -9,16 +9,7 @@ import numpy as np
 from wm_sim import scene as at
 from wm_sim.network.meeting import conflicts
 from wm_sim.network.roundabouts import roundabout
-from wm_sim.scenarios.arms import (
-    BEHIND_M,
-    BEYOND_M,
-    STUB_M,
-    add_paths,
-    lane_path,
-    lengthened,
-    side_road,
-    winding,
-)
+from wm_sim.scenarios.arms import BEHIND_M, STUB_M, add_paths, lane_path, with_route
 from wm_sim.scenarios.builder import SceneBuilder, point_on
 from wm_sim.scenarios.draws import draw_car, draw_driver, draw_setting
 from wm_sim.scenarios.scenario import Family, Options
@@ -42,10 +33,8 @@ def build(rng: np.random.Generator, options: Options) -> SceneBuilder:
     end = int(rng.integers(1, arms))
     approach, leave = rng.uniform(*APPROACH_M), rng.uniform(*EXIT_M)
     layout = roundabout(limit, width, inner, arms, STUB_M)
-    lines = {str(arm): side_road() for arm in range(arms)}
-    lines["0"] = winding(rng, BEHIND_M + approach - STUB_M, limit)
-    lines[str(end)] = winding(rng, leave + BEYOND_M - STUB_M, limit)
-    layout = lengthened(layout, lines, width)
+    names = [str(arm) for arm in range(arms)]
+    layout = with_route(rng, layout, names, "0", str(end), approach, leave, limit, width)
     builder = SceneBuilder(setting.conditions)
     # Those who pass the ego's entry come from the other arms and leave by the first exit after it, or the second.
     others = [f"{arm}_{1 + int(rng.integers(0, arm - 1)) if arm > 1 else 1}" for arm in range(arms - 1, 0, -1)]

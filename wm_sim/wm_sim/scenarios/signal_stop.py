@@ -7,17 +7,7 @@ import numpy as np
 from wm_sim import scene as at
 from wm_sim.network.junctions import ARMS, junction
 from wm_sim.network.signals import signal_rows
-from wm_sim.scenarios.arms import (
-    BEHIND_M,
-    BEYOND_M,
-    STUB_M,
-    add_paths,
-    add_stream,
-    lane_path,
-    lengthened,
-    side_road,
-    winding,
-)
+from wm_sim.scenarios.arms import BEHIND_M, STUB_M, add_paths, add_stream, lane_path, with_route
 from wm_sim.scenarios.builder import SceneBuilder
 from wm_sim.scenarios.draws import draw_setting
 from wm_sim.scenarios.scenario import Family, Options
@@ -42,10 +32,7 @@ def build(rng: np.random.Generator, options: Options) -> SceneBuilder:
     end = "east" if rng.random() < TURN_SHARE else "north"
     approach, leave = rng.uniform(*APPROACH_M), rng.uniform(*EXIT_M)
     layout = junction(limit, width, ARMS, STUB_M, RADIUS_M, (), (green, YELLOW_S, red))
-    lines = {arm: side_road() for arm in ARMS}
-    lines["south"] = winding(rng, BEHIND_M + approach - STUB_M, limit)
-    lines[end] = winding(rng, leave + BEYOND_M - STUB_M, limit)
-    layout = lengthened(layout, lines, width)
+    layout = with_route(rng, layout, ARMS, "south", end, approach, leave, limit, width)
     builder = SceneBuilder(setting.conditions)
     routes = (f"south_{end}", "west_east", "east_west", "north_south")
     paths = [lane_path(layout, route, limit, width) for route in routes]
