@@ -202,15 +202,19 @@ def _next(flags: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 def _frames_with(kind: int, messages: list[bytes], stamps: np.ndarray) -> np.ndarray:
     """bool[T]: the frames whose stamp an event of that type has."""
+    return np.isin(stamps, _event_stamps(kind, messages))
+
+
+def _event_stamps(kind: int, messages: list[bytes]) -> np.ndarray:
+    """int64[events of that type], ns."""
     found = [stamps_ns(table)[table["type"] == kind] for _, table in decode(messages, topics.EVENTS.type)]
-    return np.isin(stamps, np.concatenate(found)) if found else np.zeros(len(stamps), bool)
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def _route_done(messages: list[bytes], stamps: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """bool[T]: the last frame of an episode whose end of route was announced with it."""
     done = np.zeros(len(stamps), bool)
     last = starts[1:] - 1
-    for _, table in decode(messages, topics.EVENTS.type):
-        for stamp in stamps_ns(table)[table["type"] == ROUTE_DONE].tolist():
-            done[last[np.abs(stamps[last] - stamp) < STEP_NS]] = True
+    for stamp in _event_stamps(ROUTE_DONE, messages).tolist():
+        done[last[np.abs(stamps[last] - stamp) < STEP_NS]] = True
     return done

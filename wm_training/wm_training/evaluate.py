@@ -18,7 +18,7 @@ import numpy as np
 import tyro
 
 from wm_training import eval_pool
-from wm_training.agents import DRIVERS, blind, make_agent, model_path, shared_engine
+from wm_training.agents import DRIVERS, blind, check_agent, make_agent
 from wm_training.errors import TrainingError
 from wm_training.eval_report import report_of, table, write_json
 
@@ -193,8 +193,6 @@ def _check(config: EvalConfig) -> list[str]:
     """Refuse what cannot be driven before anything is driven; the families of the suite."""
     from wm_sim.scenarios import FAMILIES
 
-    if config.agent not in (*DRIVERS, "model") and not config.agent.startswith("model:"):
-        raise TrainingError(f"agent {config.agent!r}: eval knows {', '.join(DRIVERS)}, model and model:PATH.")
     if config.suite != "all" and config.suite not in FAMILIES:
         raise TrainingError(f"suite {config.suite!r}: eval knows {', '.join(FAMILIES)} and all.")
     if config.road is not None and not config.road.is_file():
@@ -215,8 +213,7 @@ def _check(config: EvalConfig) -> list[str]:
     if config.pictures is not None and config.pictures.exists() and not config.pictures.is_dir():
         raise TrainingError(f"{config.pictures} is a file: --pictures takes the name of a folder.")
     eval_pool.check(config.backend)
-    if config.agent not in DRIVERS:
-        shared_engine(model_path(config.agent))  # a damaged model is said once, here, and not by every worker
+    check_agent(config.agent, DRIVERS, "eval")
     if config.road is not None:
         return [config.road.stem]
     return list(FAMILIES) if config.suite == "all" else [config.suite]
