@@ -8,12 +8,7 @@
 their plans differ from the recorded ones.
 """
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode
-
-from launch import LaunchDescription
-from wm_bringup.drive import QUIET_ENV
+from wm_bringup.launching import description, given_values, lifecycle_nodes
 from wm_bringup.paths import MODEL, find_model, stack_parameters
 from wm_bringup.replay import recorded_search
 from wm_bringup.topology import Process, Through, replay_topology
@@ -45,28 +40,9 @@ def processes(given):
 
 def nodes(context):
     """One LifecycleNode a process; the launch ends with the first that ends."""
-    given = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
-    return [
-        LifecycleNode(
-            package=process.package,
-            executable=process.executable,
-            name=process.name,
-            namespace="",
-            parameters=[str(stack_parameters()), process.parameters],
-            arguments=["--ros-args", "--log-level", given["log_level"]],
-            additional_env=QUIET_ENV,
-            output="screen",
-            on_exit=Shutdown(reason=f"{process.name} ended"),
-        )
-        for process in processes(given)
-    ]
+    given = given_values(ARGUMENTS, context)
+    return lifecycle_nodes(processes(given), [str(stack_parameters())], given["log_level"])
 
 
 def generate_launch_description():
-    declared = [
-        DeclareLaunchArgument(
-            name, default_value=default, description=text, **({"choices": choices} if choices else {})
-        )
-        for name, default, text, choices in ARGUMENTS
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=nodes)])
+    return description(ARGUMENTS, nodes)

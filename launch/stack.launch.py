@@ -6,12 +6,7 @@
 `drive:=FOLDER` adds drive_node, which engages by itself, writes its report into that folder and ends the launch.
 """
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode
-
-from launch import LaunchDescription
-from wm_bringup.drive import QUIET_ENV
+from wm_bringup.launching import description, given_values, lifecycle_nodes
 from wm_bringup.paths import MODEL, find_model, stack_parameters
 from wm_bringup.topology import SIMULATORS, Setup, topology
 
@@ -31,7 +26,7 @@ ARGUMENTS = (
 
 def nodes(context):
     """One LifecycleNode a process of the topology; each configures and activates itself (`autostart`)."""
-    given = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
+    given = given_values(ARGUMENTS, context)
     setup = Setup(
         scenario=given["scenario"],
         seed=int(given["seed"]),
@@ -42,28 +37,8 @@ def nodes(context):
         report=given["drive"],
     )
     files = [str(stack_parameters()), *([given["params_file"]] if given["params_file"] else [])]
-    return [
-        LifecycleNode(
-            package=process.package,
-            executable=process.executable,
-            name=process.name,
-            namespace=given["namespace"],
-            parameters=[*files, process.parameters],
-            arguments=["--ros-args", "--log-level", given["log_level"]],
-            additional_env=QUIET_ENV,
-            output="screen",
-            # A stack with a part missing must not go on driving.
-            on_exit=Shutdown(reason=f"{process.name} ended"),
-        )
-        for process in topology(setup)
-    ]
+    return lifecycle_nodes(topology(setup), files, given["log_level"], given["namespace"])
 
 
 def generate_launch_description():
-    declared = [
-        DeclareLaunchArgument(
-            name, default_value=default, description=text, **({"choices": choices} if choices else {})
-        )
-        for name, default, text, choices in ARGUMENTS
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=nodes)])
+    return description(ARGUMENTS, nodes)

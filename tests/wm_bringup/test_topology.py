@@ -65,6 +65,7 @@ def load(monkeypatch, file: Path) -> SimpleNamespace:
     }
     for name, stub in stubs.items():
         monkeypatch.setitem(sys.modules, name, stub)
+    monkeypatch.delitem(sys.modules, "wm_bringup.launching", raising=False)  # it may hold the stubs of a test before
     entities = runpy.run_path(str(file))["generate_launch_description"]().args[0]
     declared = {item.args[0]: item.kwargs for item in entities if isinstance(item, kinds["DeclareLaunchArgument"])}
     functions = [item.kwargs["function"] for item in entities if isinstance(item, kinds["OpaqueFunction"])]
