@@ -1,6 +1,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -8,7 +9,7 @@ import yaml
 from wm_dynamics.engines import load_engine
 from wm_dynamics.errors import ModelError
 from wm_dynamics.model_files import load_world_model, write_model_folder
-from wm_dynamics.world_model import WorldModel
+from wm_dynamics.world_model import WorldModel, WorldModelConfig, with_every_label
 
 
 @pytest.fixture
@@ -79,3 +80,23 @@ def test_a_failed_export_leaves_the_old_model(
         write_model_folder(copy, untrained_model, training={}, metrics={}, disagreement_p95=1.0, surprise_p999=1.0)
     assert (copy / "config.yaml").read_text() == before
     assert load_engine(copy).config.model_id
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_a_model_with_fewer_labels_loads_in_every_engine(tmp_path: Path, engine: str) -> None:
+    torch.manual_seed(4)
+    older = WorldModel(WorldModelConfig(labels=5))
+    torch.nn.init.normal_(older.heads.out.weight, std=0.3)
+    folder = tmp_path / "older"
+    write_model_folder(folder, older, training={}, metrics={}, disagreement_p95=0.1, surprise_p999=9.0)
+    assert load_world_model(folder).config.labels == 5
+    belief, actions = np.zeros(256, np.float32), np.zeros((64, 12, 2), np.float32)
+    score = load_engine(folder, engine).score(belief, actions)
+    assert np.isfinite(score.ret).all()
+    full = with_every_label(older).state_dict()
+    assert all(torch.equal(full[name][: len(value)], value) for name, value in older.state_dict().items())
+
+
+def test_the_shipped_model_loads_whatever_labels_it_was_trained_with() -> None:
+    model = load_world_model("models/default")
+    assert model.heads.out.out_features == model.heads.SCALARS + model.config.labels

@@ -89,9 +89,7 @@ def test_beams_without_a_return_read_the_farthest_range() -> None:
     assert seen[:4].tolist() == [60.0, 60.0, 60.0, 5.0]
 
 
-@given(
-    st.floats(-1e5, 1e5), st.floats(-1e5, 1e5), st.floats(-math.pi, math.pi), st.floats(-5, 60), st.floats(-3, 3)
-)
+@given(st.floats(-1e5, 1e5), st.floats(-1e5, 1e5), st.floats(-math.pi, math.pi), st.floats(-5, 60), st.floats(-3, 3))
 def test_odometry_survives(x: float, y: float, yaw: float, speed: float, yaw_rate: float) -> None:
     message = over_the_wire(convert.odom_msg(x, y, yaw, speed, yaw_rate, STAMP))
     *rest, turned = (convert.odom_pose(message)[i] for i in (0, 1, 3, 4, 2))
@@ -126,12 +124,12 @@ def test_truth_keeps_every_field() -> None:
     truth = SimpleNamespace(
         lateral_error_m=1.0, heading_error_rad=2.0, curvature_1pm=3.0, lane_width_m=4.0, gap_ahead_m=5.0,
         closing_speed_mps=6.0, progress_m=7.0, route_length_m=8.0, reward=9.0, collided=True, off_road=True,
-        scenario="stop_go", episode=10, step=11,
+        scenario="stop_go", episode=10, step=11, red_light_gap_m=12.0, crossing_time_s=2.5,
     )  # fmt: skip
     message = over_the_wire(convert.truth_msg(truth, STAMP, STAMP, 12))
     names = list(message.get_fields_and_field_types())[3:]
     values = [getattr(message, name) for name in names]
-    assert values == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, True, True, "stop_go", 10, 11]
+    assert values == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, True, True, "stop_go", 10, 11, 12.0, 2.5]
     assert message.seq == 12
 
 

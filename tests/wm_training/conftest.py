@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
 
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModelConfig
@@ -75,6 +76,30 @@ def rewrite(short_bag: Path, tmp_path: Path) -> Callable[[Edit], Path]:
     return run
 
 
+@pytest.fixture
+def older_bag(short_bag: Path, tmp_path: Path) -> Path:
+    """`short_bag` as it was recorded before Truth told of hazards, written by rosbags with the definition of then."""
+    ours, kind = typestore(), "wm_msgs/msg/Truth"
+    then = get_typestore(Stores.ROS2_JAZZY)
+    for name, definition in ours.fielddefs.items():
+        if name.startswith("wm_msgs/"):
+            constants, fields = definition
+            kept = [f for f in fields if name != kind or f[0] not in ("red_light_gap", "crossing_time")]
+            then.register({name: (constants, kept)})
+    with (
+        Reader(short_bag) as reader,
+        Writer(tmp_path / "older", version=9, storage_plugin=StoragePlugin.MCAP) as writer,
+    ):
+        channels = {c.id: writer.add_connection(c.topic, c.msgtype, typestore=then) for c in reader.connections}
+        for connection, stamp, raw in reader.messages():
+            now = ours.deserialize_cdr(raw, connection.msgtype)
+            names = [name for name, _ in then.fielddefs[connection.msgtype][1]]
+            as_then = then.types[connection.msgtype](*(getattr(now, name) for name in names))
+            cdr = then.serialize_cdr(as_then, kind) if connection.msgtype == kind else raw
+            writer.write(channels[connection.id], stamp, cdr)
+    return tmp_path / "older"
+
+
 @pytest.fixture(scope="session")
 def read_topic() -> Callable[[Path, str], list[tuple[int, Any]]]:
     """(log time, message) of all messages of a topic, by rosbags."""
@@ -114,6 +139,7 @@ def sequences() -> Sequences:
         collided=collided, off_road=off_road, ran_red=np.zeros(frames, bool),
         done=collided | off_road, lateral_error=numbers(), heading_error=numbers(), curvature=numbers(),
         gap_ahead=np.full(frames, 60, np.float32), closing_speed=np.zeros(frames, np.float32),
+        red_light_gap=np.full(frames, 60, np.float32), crossing_time=np.full(frames, 6, np.float32),
         lane_width=np.full(frames, 3.5, np.float32), episode_start=episode_start, digest="made up",
     )  # fmt: skip
 

@@ -205,7 +205,7 @@ def test_what_the_mapping_declares_missing_is_neutral_and_not_known(read: Any) -
     assert (sequences.scan == 60.0).all() and (sequences.gap_ahead == 60.0).all() and not sequences.reward.any()
     unknown = {name for name in KNOWN_NAMES if not known(sequences, name).any()}
     beyond = {f"route_{distance}_{axis}" for distance in (40, 80) for axis in "xy"}
-    assert unknown == {"speed_limit_mps", *MISSING[1:]} | beyond
+    assert unknown == {"speed_limit_mps", *MISSING[1:], "red_light_gap", "crossing_time"} | beyond
 
 
 def test_a_foreign_bag_goes_all_the_way_through_a_training_step(read: Any) -> None:

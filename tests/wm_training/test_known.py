@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from wm_dynamics.heads import LABEL_NAMES
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.batches import Batch, BatchSource
 from wm_training.losses import LossConfig, world_model_loss
+from wm_training.open_loop import open_loop_errors, open_loop_figures
 from wm_training.sequences import Sequences
 
 SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+HAZARDS = ("red_light_gap", "crossing_time")
 
 
 @pytest.fixture
@@ -27,7 +30,8 @@ def batch() -> Batch:
         return 0.1 * rng.normal(0, 1, (frames, *shape)).astype(np.float32)
 
     flags = {n: np.zeros(frames, bool) for n in ("taught", "collided", "off_road", "ran_red", "done")}
-    scalars = ("reward", "lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "lane_width")
+    scalars = ("reward", "lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "lane_width",
+               "red_light_gap", "crossing_time")  # fmt: skip
     labels = {n: numbers() for n in scalars}
     sequences = Sequences(
         camera=rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8), scan=20 + numbers(72), state=numbers(15),
@@ -83,3 +87,28 @@ def test_frames_with_a_scan_teach_beside_frames_without(batch: Batch) -> None:
     _, terms = world_model_loss(WorldModel(SMALL), half, LossConfig())
     assert float(terms["sensors"].detach()) > 0.0
     assert not torch.equal(gradient(half), gradient(without(batch, "scan")))
+
+
+def test_the_read_outs_of_hazards_learn_and_where_they_were_not_recorded_nothing_of_them(batch: Batch) -> None:
+    def rows(batch: Batch) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = WorldModel(SMALL)
+        optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+        world_model_loss(model, batch, LossConfig())[0].backward()
+        optimizer.step()
+        return model.heads.out.weight[-2:].detach()
+
+    assert LABEL_NAMES[-2:] == HAZARDS
+    assert bool((rows(batch).abs().sum(-1) > 0).all())
+    assert not rows(without(batch, *HAZARDS)).any()
+    assert bool(rows(without(batch, "crossing_time"))[0].any())
+
+
+def test_errors_of_what_was_not_recorded_are_not_measured(batch: Batch) -> None:
+    model = WorldModel(SMALL).eval()
+    states, belief = torch.zeros(4, 10, SMALL.rssm.belief), torch.zeros(4, SMALL.rssm.belief)
+    with torch.inference_mode():
+        parts = open_loop_errors(model, without(batch, "crossing_time"), states, belief, 9)
+    figures = open_loop_figures(parts, "all")["mae"]
+    assert figures["crossing_time"]["model"] == [None] * 10
+    assert all(value is not None for value in figures["red_light_gap"]["model"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,7 @@ def sequences() -> Sequences:
         lateral_error=(0.1 * 10.0 * np.sin(0.02) * along).astype(np.float32),
         heading_error=np.full(frames, 0.02, np.float32), curvature=np.zeros(frames, np.float32),
         gap_ahead=np.full(frames, 60, np.float32), closing_speed=np.zeros(frames, np.float32),
+        red_light_gap=np.full(frames, 60, np.float32), crossing_time=np.full(frames, 6, np.float32),
         lane_width=np.full(frames, 3.5, np.float32), episode_start=np.arange(EPISODES + 1) * LENGTH, digest="made up",
     )  # fmt: skip
 
@@ -100,6 +103,18 @@ def test_constant_velocity_is_exact_for_a_car_that_keeps_speed_and_yaw_rate() ->
     now[0, QUANTITIES.index("curvature")] = yaw_rate / speed
     along = constant_velocity(now, 15, bend=True)
     assert along[0, :, QUANTITIES.index("lateral_error")].abs().max() < 1e-6
+
+
+def test_hazards_come_nearer_at_constant_velocity_and_none_stays_none() -> None:
+    now = torch.zeros(2, len(QUANTITIES))
+    red, crossing = QUANTITIES.index("red_light_gap"), QUANTITIES.index("crossing_time")
+    now[:, 0] = 10.0
+    now[0, red], now[0, crossing] = 12.0, 0.45
+    now[1, red], now[1, crossing] = 60.0, 6.0
+    guess = constant_velocity(now, 15, bend=False)
+    assert guess[0, [0, 9, 14], red].tolist() == pytest.approx([11.0, 2.0, 0.0])
+    assert guess[0, [0, 3, 9], crossing].tolist() == pytest.approx([0.35, 0.05, 0.0])
+    assert (guess[1, :, red] == 60.0).all() and (guess[1, :, crossing] == 6.0).all()
 
 
 def test_closing_in_faster_than_brakes_can_undo_is_a_certain_crash() -> None:
@@ -175,3 +190,10 @@ def test_metrics_hold_every_step_and_the_baseline_that_is_exact_here(sequences: 
         assert found["mae"]["speed"]["copy_last"][9] == 0.0
     assert len(measured.metrics["pictures"]["psnr_db"]) == 13
     assert set(measured.risk_thresholds) == {"collision", "off_road"}
+
+
+@pytest.mark.usefixtures("few_windows")
+def test_a_model_of_before_hazards_were_labels_is_measured_on_those_that_it_knows(sequences: Sequences) -> None:
+    found = measure_model(WorldModel(replace(SMALL, labels=5)), sequences, np.arange(EPISODES), seed=0)
+    mae = found.metrics["open_loop"]["all"]["mae"]
+    assert "closing_speed" in mae and not {"red_light_gap", "crossing_time"} & set(mae)

@@ -13,6 +13,7 @@ from wm_sim.drivers import ExpertDriver
 from wm_sim.scenarios import FAMILIES
 from wm_sim.world import World
 from wm_training import TrainingError
+from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.bags.schema import message, typestore
 from wm_training.collect import Episode, drive
 from wm_training.exploration import Explorer
@@ -55,6 +56,8 @@ def test_sequences_are_bit_for_bit_what_the_simulator_showed(request, folder, ex
             "gap_ahead": "gap_ahead_m",
             "closing_speed": "closing_speed_mps",
             "lane_width": "lane_width_m",
+            "red_light_gap": "red_light_gap_m",
+            "crossing_time": "crossing_time_s",
             "collided": "collided",
             "off_road": "off_road",
         }
@@ -173,6 +176,20 @@ def test_a_frame_whose_numbers_are_not_finite_ends_a_sequence_and_is_counted(rew
     assert cut.episode_start[:3].tolist() == [0, 40, whole.episode_start[1] - 1] and np.isfinite(cut.state).all()
     assert "topic vehicle/status: 1 frames with numbers that are not finite are left out" in caplog.text
     assert cut.known.all()
+
+
+def test_a_bag_of_before_hazards_were_recorded_is_read_by_its_own_definition_and_they_are_unknown(
+    short_bag, older_bag
+) -> None:
+    older, whole = load_sequences(older_bag), load_sequences(short_bag)
+    assert (older.red_light_gap == 60.0).all() and (older.crossing_time == 6.0).all()
+    unknown = {name for name, known in zip(KNOWN_NAMES, older.known.T, strict=True) if not known.any()}
+    assert unknown == {"red_light_gap", "crossing_time"} and older.known.sum() == len(older) * (len(KNOWN_NAMES) - 2)
+    for name in ARRAYS:
+        if name not in unknown:
+            np.testing.assert_array_equal(getattr(older, name), getattr(whole, name), err_msg=name)
+    both = load_sequences([older_bag, short_bag])
+    assert both.known[:, KNOWN_NAMES.index("crossing_time")].sum() == len(whole) == len(both) - len(older)
 
 
 def test_several_bags_are_seen_as_one_without_being_copied(collected) -> None:

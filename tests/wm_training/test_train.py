@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from wm_dynamics.model_files import write_model_folder
+from wm_dynamics.model_files import load_world_model, write_model_folder
 from wm_dynamics.rssm import RssmConfig
-from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_dynamics.world_model import WorldModel, WorldModelConfig, with_every_label
 from wm_training.batches import RISK_STEPS, BatchSource, collision_risk, happens_soon
 from wm_training.errors import TrainingError
 from wm_training.export import split_episodes
@@ -161,3 +161,23 @@ def test_training_goes_on_from_a_finished_model(
         assert torch.allclose(weights[name], value, atol=1e-4)
     assert any(not torch.equal(weights[name], value) for name, value in first.state_dict().items())
     assert all(torch.equal(weights[name], value) for name, value in first.state_dict().items() if "encoder" in name)
+
+
+def test_training_goes_on_from_a_model_that_had_fewer_labels(
+    config: TrainConfig, tiny_training: list[dict[str, torch.Tensor]], tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    first = WorldModel(replace(SMALL, labels=5))
+    torch.nn.init.normal_(first.heads.out.weight)
+    write_model_folder(tmp_path / "first", first, training={}, metrics={}, disagreement_p95=1.0, surprise_p999=1.0)
+    grown = with_every_label(load_world_model(tmp_path / "first"))
+    assert torch.equal(grown.heads.out.weight[:-2], first.heads.out.weight) and not grown.heads.out.weight[-2:].any()
+    assert torch.equal(grown.heads.out.bias[:-2], first.heads.out.bias) and not grown.heads.out.bias[-2:].any()
+    steps = {"joint_steps": 0, "dynamics_steps": 1, "imagination_steps": 0}
+    train(replace(config, start_from=tmp_path / "first", learning_rate=1e-6, **steps))
+    (weights,) = tiny_training
+    assert torch.allclose(weights["heads.out.weight"], grown.heads.out.weight, atol=1e-4)
+    assert weights["heads.out.weight"][-2:].any()
+    for name, value in first.state_dict().items():
+        if not name.startswith("heads.out"):
+            assert torch.allclose(weights[name], value, atol=1e-4), name

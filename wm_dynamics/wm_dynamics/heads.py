@@ -8,13 +8,16 @@ import torch
 from torch import Tensor, nn
 
 # Labels that training may use and driving never sees; network units are the label divided by its scale.
-LABEL_NAMES = ("lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed")
-LABEL_SCALE = (0.3, 0.05, 0.01, 10.0, 2.0)  # m, rad, 1/m, m, m/s
+# Older models read off fewer: new names are added at the end.
+LABEL_NAMES = (
+    "lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "red_light_gap", "crossing_time",
+)  # fmt: skip
+LABEL_SCALE = (0.3, 0.05, 0.01, 10.0, 2.0, 10.0, 2.0)  # m, rad, 1/m, m, m/s, m, s
 LOG_STD_RANGE = (-3.0, 0.0)
 
 
 class Readout(NamedTuple):
-    """Predictions for a batch of beliefs, each [...] except labels [..., 5]."""
+    """Predictions for a batch of beliefs, each [...] except labels [..., 7], of older models fewer."""
 
     reward: Tensor
     value: Tensor
@@ -29,10 +32,10 @@ class Heads(nn.Module):
 
     SCALARS = 5
 
-    def __init__(self, belief: int, hidden: int) -> None:
+    def __init__(self, belief: int, hidden: int, labels: int = len(LABEL_NAMES)) -> None:
         super().__init__()
         self.trunk = nn.Sequential(nn.Linear(belief, hidden), nn.LayerNorm(hidden), nn.SiLU())
-        self.out = nn.Linear(hidden, self.SCALARS + len(LABEL_NAMES))
+        self.out = nn.Linear(hidden, self.SCALARS + labels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 

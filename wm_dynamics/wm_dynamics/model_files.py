@@ -17,7 +17,7 @@ from torch import nn
 from wm_dynamics.errors import ModelError
 from wm_dynamics.graphs import PROPOSALS, DecodeGraph, EncodeGraph, ObserveGraph, ProposeGraph, ScoreGraph
 from wm_dynamics.rssm import RssmConfig
-from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_dynamics.world_model import WorldModel, WorldModelConfig, labels_in
 from wm_perception.model_folder import CONFIG_FILE, ModelConfig, file_sha256, read_model_config, verified_file
 from wm_sim.observation import CAMERA_SHAPE, SCAN_SIZE, STATE_SIZE
 
@@ -129,16 +129,15 @@ def export_graphs(model: WorldModel, folder: Path) -> list[str]:
 
 
 def load_world_model(folder: Path | str, config: ModelConfig | None = None) -> WorldModel:
-    """The PyTorch model of a folder, in evaluation mode."""
+    """The PyTorch model of a folder, in evaluation mode, with as many labels as its weights have."""
     config = config or read_model_config(folder)
     if config.family != "rssm":
         raise ModelError(f"model {folder}: unknown family {config.family}; this version knows rssm.")
     path = verified_file(folder, config, WEIGHTS_FILE)
-    model = WorldModel(
-        WorldModelConfig(rssm=replace(RssmConfig(), **config.sizes), horizon=config.horizon, gamma=config.gamma)
-    )
+    weights, sizes = load_file(path), replace(RssmConfig(), **config.sizes)
+    model = WorldModel(WorldModelConfig(sizes, config.horizon, config.gamma, labels_in(weights)))
     try:
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(f"model {folder}: {WEIGHTS_FILE} does not fit its {CONFIG_FILE}. Export it again.") from error
     return model.eval()

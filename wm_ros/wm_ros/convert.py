@@ -212,6 +212,8 @@ def truth_msg(truth: Any, stamp: Time, source_stamp: Time, seq: int, frame: str 
         scenario=truth.scenario,
         episode=int(truth.episode),
         step=int(truth.step),
+        red_light_gap=float(truth.red_light_gap_m),
+        crossing_time=float(truth.crossing_time_s),
     )
     message.header.stamp = stamp
     message.header.frame_id = frame

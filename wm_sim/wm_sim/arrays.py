@@ -55,6 +55,8 @@ TRUTH_NAMES = (
     "limit_mps",
     "route_done",
     "red_lights",
+    "red_light_gap_m",
+    "crossing_time_s",
 )
 TRUTH_SIZE = len(TRUTH_NAMES)
 

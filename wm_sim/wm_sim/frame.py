@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_sim.scenarios.scenario import Options
+from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
 from wm_sim.vehicle import VehicleParameters
 
 Pose = tuple[float, float, float]
@@ -57,6 +58,8 @@ class Truth:
     step: int
     limit_mps: float = math.inf  # speed limit here
     red_lights: int = 0  # stop lines crossed in red since the start
+    red_light_gap_m: float = RED_LIGHT_MAX_M  # front bumper to the next stop line in red, 60 where none
+    crossing_time_s: float = CROSSING_MAX_S  # until somebody who crosses is nearest and too near, 6 where none
 
 
 @dataclass(slots=True)

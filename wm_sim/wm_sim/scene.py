@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LINE_STEP_M = 0.5  # between the samples of a path
+RED_LIGHT_MAX_M, CROSSING_MAX_S = 60.0, 6.0  # as far as the truth tells of hazards, and what it says without one
 
 # Columns of a path sample. The first six are those of a line; the rest matter on path 0.
 LX, LY, LCOS, LSIN, LCURVATURE, LYAW = range(6)

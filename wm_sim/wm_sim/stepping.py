@@ -55,6 +55,7 @@ from wm_sim.observation import EGO_CENTRE_X_M, PHYSICS_STEP_S, SCAN_MAX_M
 from wm_sim.observe import look_along_route, receive_pose
 from wm_sim.reward import CRASH_REWARD, crossing_danger, danger, red_light_danger, step_reward
 from wm_sim.scene import (
+    CROSSING_MAX_S,
     FINISH_S,
     LANE_WIDTH_M,
     LCURVATURE,
@@ -62,6 +63,7 @@ from wm_sim.scene import (
     LIMIT_MPS,
     LINE_STEP_M,
     LYAW,
+    RED_LIGHT_MAX_M,
     RIGHT_M,
     START_S,
     TIME_LIMIT_S,
@@ -188,17 +190,10 @@ def reward_since(
 
 
 @inner_kernel
-def danger_now(
-    ego: NDArray[np.float64], seen: NDArray[np.float64], agents: NDArray[np.float64], ground: Ground, gap: float,
-    closing: float, time_s: float,
-) -> float:  # fmt: skip
+def danger_now(speed: float, gap: float, closing: float, crossing_s: float, red_m: float) -> float:
     """How dangerous the ego's speed is, 0 to 1: for the car ahead, who crosses, or a red light."""
-    unsafe = danger(ego[SPEED], gap, closing)
-    if len(agents) > 0:
-        unsafe = max(unsafe, crossing_danger(ego[SPEED], crossing_time(agents, seen)))
-    if len(ground.signals) > 0:
-        unsafe = max(unsafe, red_light_danger(ego[SPEED], red_light_in(ground.signals, seen[EGO_S], time_s)))
-    return unsafe
+    for_traffic = max(danger(speed, gap, closing), crossing_danger(speed, crossing_s))
+    return max(for_traffic, red_light_danger(speed, red_m))
 
 
 @inner_kernel
@@ -212,7 +207,8 @@ def look(
     sample = ground.paths[index]
     gap, closing = gap_ahead(agents, ground, seen, index)
     time_s = clock[TICKS] * PHYSICS_STEP_S
-    unsafe = danger_now(ego, seen, agents, ground, gap, closing, time_s)
+    crossing_s, red_m = crossing_time(agents, seen), red_light_in(ground.signals, seen[EGO_S], time_s)
+    unsafe = danger_now(ego[SPEED], gap, closing, crossing_s, red_m)
     reward = reward_since(clock, memory, ego, seen, sample, unsafe)
     receive_pose(pose, setup, ego[X], ego[Y], ego[YAW], time_s)
     state[0], state[1], state[2], state[3] = ego[SPEED], ego[EGO_ACCELERATION], ego[YAW_RATE], ego[STEER]
@@ -229,6 +225,7 @@ def look(
     truth[10] = 1.0 if clock[LATCHED] & OFF_ROAD else 0.0
     truth[11], truth[12] = clock[TICKS] // 2, sample[LIMIT_MPS]
     truth[13], truth[14] = 1.0 if clock[LATCHED] & ROUTE_DONE else 0.0, clock[RED_LIGHTS]
+    truth[15], truth[16] = min(red_m, RED_LIGHT_MAX_M), min(crossing_s, CROSSING_MAX_S)
     memory[LAST_S], clock[LAST_TICKS] = seen[EGO_S], clock[TICKS]
     memory[LAST_ACCELERATION], memory[LAST_STEER] = ego[EGO_ACCELERATION], ego[STEER]
 

@@ -153,6 +153,8 @@ class World:
             step=int(row[11]),
             limit_mps=row[12],
             red_lights=int(row[14]),
+            red_light_gap_m=row[15],
+            crossing_time_s=row[16],
         )
         px, py, pyaw = worlds.pose[n].tolist()
         return Frame(

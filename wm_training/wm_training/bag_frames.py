@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from rosbags.interfaces import Connection
+from rosbags.typesys.store import Typestore
 
 from wm_ros import topic_table as topics
 from wm_sim import action as actions
 from wm_sim import observation as obs
+from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
 from wm_training.bags.cdr import decode, stamps_ns
 from wm_training.bags.reader import find_topic, open_bag, read_raw
-from wm_training.bags.schema import typestore
+from wm_training.bags.schema import typestore, typestore_of
 from wm_training.bags.tables import Columns
 from wm_training.errors import TrainingError
 
@@ -26,22 +28,32 @@ ROUTE_DONE, RED_LIGHT = 3, 7  # wm_msgs/DriveEvent
 MODE_TAUGHT = 3
 MIN_FRAMES = 2
 TRUTH_COLUMNS = ("lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "lane_width")
+# What bags recorded by an earlier version lack, and what stands there instead: nothing of the kind is near.
+LATER_COLUMNS = {"red_light_gap": RED_LIGHT_MAX_M, "crossing_time": CROSSING_MAX_S}
+LABEL_COLUMNS = (*TRUTH_COLUMNS, *LATER_COLUMNS)
 # What a bag of somebody else may lack: columns of `Sequences.known`.
-KNOWN_NAMES = (*obs.STATE_NAMES, "scan", *TRUTH_COLUMNS, "reward", "collided", "off_road")
+KNOWN_NAMES = (*obs.STATE_NAMES, "scan", *LABEL_COLUMNS, "reward", "collided", "off_road")
 STATUS_COLUMNS = ("speed", "acceleration", "yaw_rate", "steering_angle", "speed_limit")
 FINITE = {
     "status": (*STATUS_COLUMNS, "commanded_steering_angle", "commanded_acceleration"),
     "odom": tuple(f"pose.pose.{name}" for name in ("position.x", "position.y", "orientation.z", "orientation.w")),
     "truth": (*TRUTH_COLUMNS, "reward"),
 }
+EXACT = {"status": ("mode",), "truth": ("collided", "off_road", "scenario", "episode", "step")}
 
 
 def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """All arrays of `Sequences` but digest and known, of one bag, and what was left out of it, in sentences."""
-    raw = _read(bag)
-    camera, scan, odom, status, truth = (_columns(bag, t, raw[t.name]) for t in STAMPED)
+    """All arrays of `Sequences` but the digest, of one bag, and what was left out of it, in sentences.
+
+    `known` is among them only where something is not.
+    """
+    raw, types = _read(bag)
+    camera, scan, odom, status, truth = (_columns(bag, t, raw[t.name], types.get(t.name)) for t in STAMPED)
     _check_layout(bag, camera, scan)
     sources = {"camera": camera, "scan": scan, "odom": odom, "status": status, "truth": truth}
+    for name, fields in EXACT.items():
+        _check_fields(bag, sources[name], (*FINITE[name], *fields))
+    unknown = [name for name in LATER_COLUMNS if name not in truth]
     at = {name: source.rows_at(camera.stamps) for name, source in sources.items()}  # int64[all frames] each
     complete = np.logical_and.reduce([rows >= 0 for rows in at.values()])
     complete, notes = _finite(bag, sources, at, complete)
@@ -70,20 +82,34 @@ def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
         "off_road": off_road,
         "ran_red": _frames_with(RED_LIGHT, raw[topics.EVENTS.name], stamps),
         "done": collided | off_road | _route_done(raw[topics.EVENTS.name], stamps, starts),
-        **{name: column("truth", name) for name in TRUTH_COLUMNS},
+        **{name: column("truth", name) for name in LABEL_COLUMNS if name not in unknown},
+        **{name: np.full(len(keep), LATER_COLUMNS[name], np.float32) for name in unknown},
         "episode_start": starts,
     }
+    if unknown:
+        lacking = np.isin(KNOWN_NAMES, unknown)
+        arrays["known"] = np.repeat(~lacking[None], len(keep), axis=0)
     return arrays, notes
 
 
-def _columns(bag: Path, topic: topics.TopicSpec, messages: list[bytes]) -> Columns:
+def _columns(bag: Path, topic: topics.TopicSpec, messages: list[bytes], types: Typestore | None) -> Columns:
     try:
-        return Columns(topic.name, topic.type, messages)
+        return Columns(topic.name, topic.type, messages, types)
     except TrainingError as error:
-        raise TrainingError(
-            f"{bag}: topic {topic.name}: {str(error).rstrip('.')}; it was recorded with another version, so record it "
-            "again, or read it with --mapping."
-        ) from error
+        raise _other_version(bag, topic.name, str(error).rstrip(".")) from error
+
+
+def _check_fields(bag: Path, columns: Columns, fields: tuple[str, ...]) -> None:
+    lacking = ", ".join(name for name in fields if name not in columns)
+    if lacking:
+        raise _other_version(bag, columns.topic, f"its messages have no {lacking}")
+
+
+def _other_version(bag: Path, topic: str, problem: str) -> TrainingError:
+    return TrainingError(
+        f"{bag}: topic {topic}: {problem}; it was recorded with another version, so record it again, or read it with "
+        "--mapping."
+    )
 
 
 def _finite(
@@ -91,7 +117,8 @@ def _finite(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Complete frames whose numbers are all finite, bool[all frames], and a sentence for each topic with others."""
     notes = []
-    for name, fields in FINITE.items():
+    later = tuple(name for name in LATER_COLUMNS if name in sources["truth"])
+    for name, fields in (FINITE | {"truth": (*FINITE["truth"], *later)}).items():
         broken = ~np.logical_and.reduce([np.isfinite(sources[name][field]) for field in fields])[at[name]] & complete
         if broken.any():
             notes.append(f"{bag}: topic {sources[name].topic}: {int(broken.sum())} frames with numbers that are not "
@@ -100,8 +127,8 @@ def _finite(
     return complete, tuple(notes)
 
 
-def _read(bag: Path) -> dict[str, list[bytes]]:
-    """Serialised messages of the needed topics, by relative name."""
+def _read(bag: Path) -> tuple[dict[str, list[bytes]], dict[str, Typestore]]:
+    """Serialised messages of the needed topics, by relative name, and what the bag says of those that are ours."""
     with open_bag(bag) as reader:
         found: dict[str, Connection] = {}
         for topic in NEEDED:
@@ -113,7 +140,8 @@ def _read(bag: Path) -> dict[str, list[bytes]]:
                 raise TrainingError(f"{bag}: topic {topic.name} is {connection.msgtype}, expected {topic.type}.")
             found[topic.name] = connection
         raw = read_raw(reader, list(found.values()))
-        return {name: raw[connection.topic][1] for name, connection in found.items()}
+        ours = {name: typestore_of(c) for name, c in found.items() if c.msgtype.startswith("wm_msgs/")}
+        return {name: raw[connection.topic][1] for name, connection in found.items()}, ours
 
 
 def _check_layout(bag: Path, camera: Columns, scan: Columns) -> None:

@@ -34,7 +34,7 @@ class Batch:
     alive: Tensor  # [B, T] 0 at a frame that is a collision, off the road or over a red light: nothing good follows
     collision_risk: Tensor  # [B, T]
     off_road_risk: Tensor  # [B, T] of leaving the road, or of going where a red light forbids
-    labels: Tensor  # [B, T, 5] in the units of LABEL_NAMES
+    labels: Tensor  # [B, T, 7] in the units of LABEL_NAMES
     taught: Tensor  # [B, T] 1 where the action was chosen by a driver that sees more than the sensors
     valid: Tensor  # [B, T]
     known: Tensor = field(default_factory=lambda: torch.ones(0))  # [B, T, K] 1 where recorded, KNOWN_NAMES; [0]: all

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wm_dynamics.model_files import write_model_folder
-from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_dynamics.world_model import WorldModel, WorldModelConfig, labels_in
 from wm_training.checkpoint import read_checkpoint
 from wm_training.errors import TrainingError
 from wm_training.interventions import measure_interventions
@@ -34,9 +34,10 @@ class ExportConfig:
 def export(config: ExportConfig) -> Path:
     """Write the model folder; its path. Raises TrainingError when the checkpoint or the bags do not fit."""
     checkpoint = read_checkpoint(config.run)
-    model = WorldModel(WorldModelConfig())
+    weights = checkpoint.model_weights()
+    model = WorldModel(WorldModelConfig(labels=labels_in(weights)))
     try:
-        model.load_state_dict(checkpoint.model_weights())
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise TrainingError(f"{config.run}: trained by another version of the model. Train again.") from error
     sequences = load_sequences(config.bags, mapping=config.mapping)

@@ -102,6 +102,6 @@ def _imagine(model: WorldModel, belief: torch.Tensor, actions: np.ndarray) -> np
     state, held = belief.expand(len(actions), -1), torch.from_numpy(actions)
     for _ in range(model.config.horizon):
         state, _ = model.rssm.imagine(state, held)
-    labels = model.heads(state).labels * torch.tensor(LABEL_SCALE)
+    labels = model.heads(state).labels[:, :2] * torch.tensor(LABEL_SCALE[:2])
     speed = state_from_unit(model.sensor_decoder(state)[1])[:, 0]
     return torch.stack((labels[:, 0], labels[:, 1], speed), dim=1).numpy()

@@ -13,7 +13,7 @@ NOTE = "<!-- Written by `wm measure --page` from the model's metrics.json; measu
 SHOWN_STEPS = (1, 5, 10, 15)
 UNITS = {
     "speed": "m/s", "yaw_rate": "rad/s", "lateral_error": "m", "heading_error": "rad", "curvature": "1/m",
-    "gap_ahead": "m", "closing_speed": "m/s",
+    "gap_ahead": "m", "closing_speed": "m/s", "red_light_gap": "m", "crossing_time": "s",
 }  # fmt: skip
 FAULT_TARGET = 0.95
 

@@ -18,6 +18,7 @@ from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE, Readout
 from wm_dynamics.world_model import WorldModel
 from wm_perception.normalise import state_from_unit
 from wm_sim.observation import SCAN_MAX_M, STATE_NAMES, STEP_S
+from wm_training.bag_frames import LATER_COLUMNS
 from wm_training.batches import HARDEST_BRAKING_MPS2, RISK_STEPS, Batch
 from wm_training.calibration import Forecast, auroc, brier
 from wm_training.losses import free_of_teaching
@@ -26,8 +27,9 @@ STEPS = 15
 JUDGED_STEP = 10  # the one that the target is about
 TARGET_RATIO = 0.5  # of the constant-velocity error
 TARGETS = ("speed", "lateral_error")
-SPEED, YAW_RATE = STATE_NAMES.index("speed_mps"), STATE_NAMES.index("yaw_rate_radps")
-QUANTITIES = ("speed", "yaw_rate", *LABEL_NAMES)  # m/s, rad/s, then m, rad, 1/m, m, m/s
+STATES = ("speed_mps", "yaw_rate_radps")
+SPEED, YAW_RATE = (STATE_NAMES.index(name) for name in STATES)
+QUANTITIES = ("speed", "yaw_rate", *LABEL_NAMES)  # m/s, rad/s, then in units of theirs; of older models the first ones
 GUESSERS = ("model", "model_from_truth", "constant_velocity", "constant_velocity_in_lane", "copy_last")
 RISKS = ("collision", "off_road")
 
@@ -35,13 +37,14 @@ RISKS = ("collision", "off_road")
 def open_loop_errors(model: WorldModel, batch: Batch, states: Tensor, belief: Tensor, last: int) -> dict[str, Any]:
     """Of windows whose frame `last` was the last one seen: errors, risks and masks, by name.
 
-    states [B, K, L]: imagined beliefs; belief [B, L]: the last filtered one. Arrays `error/GUESSER` are [B, K, Q],
-    the risks and their truths [B, K].
+    states [B, K, L]: imagined beliefs; belief [B, L]: the last filtered one. Arrays `error/GUESSER` are [B, K, Q], Q as
+    many as the model reads off and NaN where the truth is not known; the risks and their truths are [B, K].
     """
     steps = states.shape[1]
     future = slice(last + 1, last + 1 + steps)
-    truth = _quantities(batch.state[:, future], batch.labels[:, future])
-    now = _quantities(batch.state[:, last], batch.labels[:, last])
+    labels = batch.labels[..., : model.config.labels]
+    truth = _quantities(batch.state[:, future], labels[:, future])
+    now = _quantities(batch.state[:, last], labels[:, last])
     read, seen = model.heads(states), model.heads(belief)
     predicted, believed = _predicted(model, states, read), _predicted(model, belief, seen)
     guesses = {
@@ -51,7 +54,9 @@ def open_loop_errors(model: WorldModel, batch: Batch, states: Tensor, belief: Te
         "constant_velocity_in_lane": constant_velocity(now, steps, bend=True),
         "copy_last": now[:, None].expand(-1, steps, -1),
     }
-    out = {f"error/{name}": (guess - truth).abs().numpy() for name, guess in guesses.items()}
+    known = batch.knows_each(STATES)[:, future], batch.knows_each(LABEL_NAMES)[:, future]
+    told = torch.cat(known, dim=-1)[..., : predicted.shape[-1]] > 0
+    out = {f"error/{name}": _errors(guess, truth, told) for name, guess in guesses.items()}
     valid = batch.valid[:, future]
     out["mask/all"] = valid.numpy() > 0
     out["mask/interventions"] = (valid * free_of_teaching(batch.taught, steps)[:, last]).numpy() > 0
@@ -64,19 +69,29 @@ def open_loop_errors(model: WorldModel, batch: Batch, states: Tensor, belief: Te
     return out
 
 
+def _errors(guess: Tensor, truth: Tensor, told: Tensor) -> np.ndarray:
+    return torch.where(told, (guess - truth).abs(), torch.nan).numpy()
+
+
 def constant_velocity(now: Tensor, steps: int, bend: bool) -> Tensor:
     """QUANTITIES [B, K, Q] if speed, yaw rate and the speed of the one ahead stay as they are `now` [B, Q].
 
-    The lane is taken as straight, or with `bend` as curved as it is now.
+    A red light stays red, who crosses keeps coming. The lane is taken as straight, or with `bend` as curved as it is
+    now.
     """
-    speed, yaw_rate, lateral, heading, curvature, gap, closing = now.unbind(dim=-1)
+    speed, yaw_rate, lateral, heading, curvature, gap, closing, *hazards = now.unbind(dim=-1)
+    rates = speed, torch.ones_like(speed)  # of red_light_gap in m/s, of crossing_time in s/s
     turning = yaw_rate - speed * curvature if bend else yaw_rate
     out = []
     for step in range(1, steps + 1):
         lateral = lateral + STEP_S * speed * torch.sin(heading + 0.5 * STEP_S * turning)
         heading = heading + STEP_S * turning
         ahead = torch.where(gap < SCAN_MAX_M, (gap - STEP_S * step * closing).clamp(0.0, SCAN_MAX_M), gap)
-        out.append(torch.stack((speed, yaw_rate, lateral, heading, curvature, ahead, closing), dim=-1))
+        nearer = [
+            torch.where(hazard < most, (hazard - STEP_S * step * rate).clamp(0.0, most), hazard)
+            for hazard, most, rate in zip(hazards, LATER_COLUMNS.values(), rates, strict=False)
+        ]
+        out.append(torch.stack((speed, yaw_rate, lateral, heading, curvature, ahead, closing, *nearer), dim=-1))
     return torch.stack(out, dim=1)
 
 
@@ -97,7 +112,7 @@ def open_loop_figures(parts: dict[str, np.ndarray], mask_name: str) -> dict[str,
     """
     mask = parts[f"mask/{mask_name}"]
     errors: dict[str, dict[str, list[float | None]]] = {}
-    for index, quantity in enumerate(QUANTITIES):
+    for index, quantity in enumerate(QUANTITIES[: parts["error/model"].shape[-1]]):
         by_guesser = {name: _mean_by_step(parts[f"error/{name}"][..., index], mask) for name in GUESSERS}
         errors[quantity] = by_guesser
     out: dict[str, Any] = {"windows": int(mask[:, 0].sum()), "mae": errors, "target": _target(errors)}
@@ -125,6 +140,7 @@ def _ratio(ours: float | None, theirs: float | None) -> float | None:
 
 def _mean_by_step(error: np.ndarray, mask: np.ndarray) -> list[float | None]:
     """error and mask [B, K]."""
+    mask = mask & np.isfinite(error)
     steps = range(error.shape[1])
     return [round(float(error[mask[:, k], k].mean()), 4) if mask[:, k].any() else None for k in steps]
 
@@ -143,9 +159,10 @@ def _rounded(value: float | None) -> float | None:
 def _predicted(model: WorldModel, beliefs: Tensor, read: Readout) -> Tensor:
     """QUANTITIES [..., Q] that beliefs [..., L] stand for."""
     _, state = model.sensor_decoder(beliefs)
-    return _quantities(state_from_unit(state), read.labels * read.labels.new_tensor(LABEL_SCALE))
+    scale = read.labels.new_tensor(LABEL_SCALE[: read.labels.shape[-1]])
+    return _quantities(state_from_unit(state), read.labels * scale)
 
 
 def _quantities(state: Tensor, labels: Tensor) -> Tensor:
-    """QUANTITIES [..., Q] of state [..., 15] and labels [..., 5] in their units."""
+    """QUANTITIES [..., Q] of state [..., 15] and labels [..., 7 or fewer] in their units."""
     return torch.cat((state[..., [SPEED, YAW_RATE]], labels), dim=-1)

@@ -17,7 +17,7 @@ from wm_training.bag_frames import extract
 from wm_training.mapping.frames import extract_mapped
 from wm_training.mapping.spec import Mapping
 
-FORMAT = 3  # raise it when the meaning of a cached array changes
+FORMAT = 4  # raise it when the meaning of a cached array changes
 PREFIX = ".sequences-"
 CHUNK_BYTES = 1 << 22
 

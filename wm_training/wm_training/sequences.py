@@ -48,6 +48,8 @@ class Sequences:
     gap_ahead: np.ndarray  # float32[T], m, 60 where nothing is ahead
     closing_speed: np.ndarray  # float32[T], m/s
     lane_width: np.ndarray  # float32[T], m
+    red_light_gap: np.ndarray  # float32[T], m to the next stop line in red, 60 where none
+    crossing_time: np.ndarray  # float32[T], s until somebody who crosses is too near, 6 where nobody
     episode_start: np.ndarray  # int64[E + 1], first frame of each episode, and T
     digest: str  # of the bags' contents
     known: np.ndarray = field(default_factory=lambda: np.ones((0, 0), bool))  # bool[T, K], KNOWN_NAMES; [0, 0]: all

@@ -14,7 +14,7 @@ import tyro
 from lightning_fabric import Fabric
 
 from wm_dynamics.model_files import load_world_model
-from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_dynamics.world_model import WorldModel, WorldModelConfig, with_every_label
 from wm_perception.model_folder import read_model_config
 from wm_training.batches import BatchSource
 from wm_training.board import HeldOut
@@ -207,7 +207,7 @@ def _first_model(config: TrainConfig) -> tuple[WorldModel, str]:
     if config.start_from is None:
         return WorldModel(WorldModelConfig()), ""
     found = read_model_config(config.start_from)
-    return load_world_model(config.start_from, found).train(), found.model_id
+    return with_every_label(load_world_model(config.start_from, found)).train(), found.model_id
 
 
 def _check_out(config: TrainConfig) -> None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 from rosbags.interfaces import Nodetype
+from rosbags.typesys.store import Typestore
 
 from wm_training.bags.schema import NUMPY_TYPES, serialise, typestore
 from wm_training.errors import TrainingError
@@ -34,9 +35,9 @@ class Layout:
     example: bytes
 
     @classmethod
-    def of(cls, raw: bytes | memoryview, msgtype: str) -> Layout:
-        """The layout of one message. Raises TrainingError where its bytes do not fit its type."""
-        walker = _Walker(bytes(raw))
+    def of(cls, raw: bytes | memoryview, msgtype: str, types: Typestore | None = None) -> Layout:
+        """The layout of one message by `types`, ours unless given. TrainingError where its bytes do not fit."""
+        walker = _Walker(bytes(raw), types or typestore())
         try:
             end = walker.message(msgtype, ENCAPSULATION, "")
         except (IndexError, ValueError, KeyError) as error:
@@ -84,15 +85,17 @@ def stamps_ns(table: np.ndarray, prefix: str = "header.stamp") -> np.ndarray:
     return table[f"{prefix}.sec"].astype(np.int64) * 1_000_000_000 + table[f"{prefix}.nanosec"]
 
 
-def decode(messages: Sequence[bytes], msgtype: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Decode any number of messages: (indices int64[n], table [n]) for each layout that occurs."""
+def decode(
+    messages: Sequence[bytes], msgtype: str, types: Typestore | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Decode any number of messages by `types`: (indices int64[n], table [n]) for each layout that occurs."""
     left = np.arange(len(messages))
     groups: list[tuple[np.ndarray, np.ndarray]] = []
     while len(left):
         first = messages[left[0]]
         if first[:2] != LITTLE_ENDIAN:
             raise TrainingError(f"{msgtype}: big-endian messages are not supported; record on a little-endian machine.")
-        layout = Layout.of(first, msgtype)
+        layout = Layout.of(first, msgtype, types)
         fits = np.array([layout.fits(messages[i]) for i in left.tolist()], np.bool_)
         groups.append((left[fits], layout.view([messages[i] for i in left[fits].tolist()])))
         left = left[~fits]
@@ -102,14 +105,14 @@ def decode(messages: Sequence[bytes], msgtype: str) -> list[tuple[np.ndarray, np
 class _Walker:
     """Walks the bytes of one message along its definition and notes where the fields lie."""
 
-    def __init__(self, raw: bytes):
-        self.raw = raw
+    def __init__(self, raw: bytes, types: Typestore):
+        self.raw, self.types = raw, types
         self.fields: list[tuple[str, Any, int]] = []  # name, format, offset
         self.lengths: list[tuple[int, int]] = []
 
     def message(self, msgtype: str, at: int, prefix: str) -> int:
         """Walk the fields of a message that starts at or behind `at`; returns where it ends."""
-        for name, (kind, detail) in typestore().fielddefs[msgtype][1]:
+        for name, (kind, detail) in self.types.fielddefs[msgtype][1]:
             path = f"{prefix}{name}"
             if kind in (Nodetype.BASE, Nodetype.NAME):
                 at = self._value(kind, detail, at, path)

@@ -177,6 +177,8 @@ TRUTH_FIELDS: Mapping[str, str] = {
     "route_length": "route_length_m",
     **{name: name for name in ("reward", "collided", "off_road", "episode", "step")},
     "scenario": "scenario",
+    "red_light_gap": "red_light_gap_m",
+    "crossing_time": "crossing_time_s",
 }
 
 

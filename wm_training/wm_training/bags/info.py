@@ -11,6 +11,7 @@ from rosbags.rosbag2 import Reader
 from wm_ros import topic_table as topics
 from wm_training.bags.cdr import decode, stamps_ns
 from wm_training.bags.reader import find_topic, open_bag, read_raw
+from wm_training.bags.schema import typestore_of
 from wm_training.errors import TrainingError
 
 CAMERA_STEP_NS = 100_000_000
@@ -77,11 +78,12 @@ def _dropped(reader: Reader, topic: str, msgtype: str) -> int | None:
     is_camera = camera is not None and camera.topic == topic
     if not (msgtype.startswith("wm_msgs/") or is_camera):
         return None
-    raw = read_raw(reader, [c for c in reader.connections if c.topic == topic])[topic][1]
+    connections = [c for c in reader.connections if c.topic == topic]
+    raw = read_raw(reader, connections)[topic][1]
     try:
-        groups = decode(raw, msgtype) if raw else []
+        groups = decode(raw, msgtype, typestore_of(connections[0])) if raw else []
     except TrainingError:
-        return None  # an older definition of the message: nothing to count by
+        return None  # another definition of the message than the bag says: nothing to count by
     if is_camera:
         stamps = np.unique([stamp for _, table in groups for stamp in stamps_ns(table).tolist()])
         return int(np.maximum(np.rint(np.diff(stamps) / CAMERA_STEP_NS).astype(int) - 1, 0).sum())

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from rosbags.interfaces import Nodetype
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.interfaces import Connection, MessageDefinitionFormat, Nodetype
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.base import TypesysError
 from rosbags.typesys.store import Typestore
 
 from wm_training.errors import TrainingError
@@ -40,6 +41,23 @@ def typestore() -> Typestore:
     store = get_typestore(Stores.ROS2_JAZZY)
     for path in sorted(folder.glob("*.msg")):
         store.register(get_types_from_msg(path.read_text(encoding="utf8"), f"wm_msgs/msg/{path.stem}"))
+    return store
+
+
+def typestore_of(connection: Connection) -> Typestore:
+    """What a bag itself says of a topic's messages, which may be those of an older version; ours where it is silent."""
+    said, kind = connection.msgdef, connection.msgtype
+    if said.format == MessageDefinitionFormat.NONE or not said.data:
+        return typestore()
+    is_idl = said.format == MessageDefinitionFormat.IDL
+    try:
+        types = get_types_from_idl(said.data) if is_idl else get_types_from_msg(said.data, kind)
+        if types.get(kind) == typestore().fielddefs.get(kind):
+            return typestore()
+        store = get_typestore(Stores.EMPTY)
+        store.register(types)
+    except TypesysError:
+        return typestore()  # not a definition: then the messages decide
     return store
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from rosbags.typesys.store import Typestore
 
 from wm_training.bags.cdr import decode, stamps_ns
 from wm_training.errors import TrainingError
@@ -16,9 +17,9 @@ class Columns:
     Fields keep their CDR types. Messages of differing layouts (a longer frame_id, another scenario name) are joined.
     """
 
-    def __init__(self, topic: str, msgtype: str, messages: Sequence[bytes]):
+    def __init__(self, topic: str, msgtype: str, messages: Sequence[bytes], types: Typestore | None = None):
         self.topic = topic
-        self._groups = decode(messages, msgtype) if messages else []
+        self._groups = decode(messages, msgtype, types) if messages else []
         stamps = np.zeros(len(messages), np.int64)
         for indices, table in self._groups:
             stamps[indices] = stamps_ns(table)
@@ -37,6 +38,10 @@ class Columns:
             return np.full(len(stamps), -1)
         at = np.minimum(np.searchsorted(self.stamps, stamps), len(self.stamps) - 1)
         return np.where(self.stamps[at] == stamps, at, -1)
+
+    def __contains__(self, field: str) -> bool:
+        """Whether all messages have it: definitions have grown."""
+        return all(field in (table.dtype.names or ()) for _, table in self._groups)
 
     def __getitem__(self, field: str) -> np.ndarray:
         """A column in order of stamps. [N, ...]"""

@@ -45,9 +45,12 @@ UNITS: dict[str, dict[str, float]] = {
     "gap_ahead": LENGTH,
     "closing_speed": SPEED,
     "lane_width": LENGTH,
+    "red_light_gap": LENGTH,
+    "crossing_time": {"s": 1.0},
 }
 NEEDED = ("camera", "speed", "steer", "accel")
-MAY_BE_MISSING = tuple(name for name in UNITS if name not in (*NEEDED, "brake", "taught"))
+UNSAID = ("brake", "taught", "red_light_gap", "crossing_time")  # missing unless the file names them
+MAY_BE_MISSING = tuple(name for name in UNITS if name not in (*NEEDED, *UNSAID))
 DERIVED = {  # field: fields that it can be computed from, any one of these groups
     "speed": (("pose",),),
     "acceleration": (("speed",),),
