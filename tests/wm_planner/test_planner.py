@@ -145,7 +145,56 @@ def test_risk_is_one_at_the_allowed_probability(lane_engine, car):
         assert score(lane_engine, car(), np.zeros((12, 2)), **{limit: 0.3}).risk[0] == pytest.approx(1.0)
 
 
+def proposed() -> np.ndarray:
+    """A policy's sequence that the gate would let pass and that nobody would choose for what it earns."""
+    sequence = np.zeros((12, 2), np.float32)
+    sequence[:, 0], sequence[:, 1] = np.linspace(0.005, 0.03, 12), -0.4
+    return sequence
+
+
+def test_a_departure_that_weighs_nothing_leaves_every_value_as_it_was(lane_engine, car):
+    actions = np.random.default_rng(0).uniform(-1, 1, (64, 12, 2)).astype(np.float32)
+    without, with_policy = (
+        Objective(lane_engine, ObjectiveConfig(), car(), STILL, 20.0, 0.1, policy)(actions)
+        for policy in (None, proposed())
+    )
+    for name in ("value", "risk", "detail"):
+        np.testing.assert_array_equal(getattr(without, name), getattr(with_policy, name))
+
+
+@pytest.mark.parametrize("off", [(0, 2.0 / 20.0 / 0.6), (1, 2.0 / 3.0), (1, -2.0 / 6.0)])
+def test_a_departure_of_two_metres_a_second_squared_costs_its_weight(lane_engine, car, off):
+    policy, actions = np.zeros((12, 2), np.float32), np.zeros((64, 12, 2), np.float32)
+    actions[1:, :, off[0]] = off[1]
+    free, weighed = (
+        Objective(lane_engine, ObjectiveConfig(policy_weight=weight), car(), STILL, 20.0, 0.1, policy)(actions).value
+        for weight in (0.0, 3.0)
+    )
+    assert weighed[0] == free[0]
+    np.testing.assert_allclose(free[1:] - weighed[1:], 3.0, rtol=1e-3)
+
+
+def test_a_planner_that_shuns_departure_does_as_the_policy_proposes(lane_engine, car):
+    lane_engine.propose = lambda belief: np.stack([proposed(), *np.zeros((7, 12, 2), np.float32)])
+    plans = {
+        weight: Planner(lane_engine, PlannerConfig(objective=ObjectiveConfig(policy_weight=weight))).plan(
+            car(), 10.0, STILL
+        )
+        for weight in (0.0, 1e4)
+    }
+    assert all(plan.status is Status.OK for plan in plans.values())
+    np.testing.assert_allclose(plans[1e4].actions, proposed(), atol=1e-6)
+    assert np.abs(plans[0.0].actions - proposed()).max() > 0.2
+
+
+def test_a_policy_that_proposes_no_numbers_is_not_followed(lane_engine, car):
+    lane_engine.propose = lambda belief: np.full((8, 12, 2), np.nan, np.float32)
+    plan = Planner(lane_engine, PlannerConfig(objective=ObjectiveConfig(policy_weight=10.0))).plan(car(), 10.0, STILL)
+    assert plan.status is Status.OK and np.isfinite(plan.actions).all()
+
+
 def test_weights_that_make_no_sense_are_refused():
-    for wrong in ({"collision_max": 0.0}, {"jerk_weight": -1.0}, {"off_road_weight": math.nan}):
+    refused = {"collision_max": 0.0, "jerk_weight": -1.0, "off_road_weight": math.nan, "policy_weight": -1.0}
+    for wrong in ({name: value} for name, value in refused.items()):
         with pytest.raises(PlannerError, match="objective"):
             ObjectiveConfig(**wrong)

@@ -1,4 +1,5 @@
-"""What the planner wants: the world model's return, minus doubt, minus discomfort, inside the allowed risk."""
+"""What the planner wants: the world model's return, minus doubt, discomfort and departure from the policy, inside the
+allowed risk."""
 
 import math
 from dataclasses import dataclass, fields
@@ -28,6 +29,7 @@ class ObjectiveConfig:
     lateral_jerk_weight: float = 0.1  # return at a mean square lateral jerk of (5 m/s³)²
     steering_rate_weight: float = 0.1  # return at a mean square steering rate of (0.8 rad/s)²
     jerk_weight: float = 0.05  # return at a mean square longitudinal jerk of (10 m/s³)²
+    policy_weight: float = 0.0  # return at a mean square departure from the policy's proposal of (2 m/s²)²
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -39,6 +41,7 @@ class ObjectiveConfig:
 
 
 _LATERAL_JERK, _STEERING_RATE, _JERK = 5.0, 0.8, 10.0  # m/s³, rad/s, m/s³: scales of the comfort terms
+_DEPARTURE, _DEPARTURE_RAD = 2.0, 0.1  # m/s² across and along, and rad of steering where the car is slow
 
 
 class Objective:
@@ -52,27 +55,34 @@ class Objective:
         before: Array,  # [2] action in force
         lateral_per_rad: float,  # m/s² of lateral acceleration a radian of steering at the present speed
         step_s: float,
+        policy: Array | None = None,  # [H, 2] what the policy would do
     ) -> None:
         self._engine, self._config, self._belief = engine, config, belief
         self._before = np.array([before[0] * STEER_MAX_RAD, _acceleration(before[1])], np.float32)
+        self._policy = None if policy is None else _physical(policy)  # [2, H]
         self._disagreement_scale = np.float32(1.0 / max(engine.config.disagreement_p95, 1e-9))
         lateral = config.lateral_jerk_weight * (lateral_per_rad / _LATERAL_JERK) ** 2
         turning = config.steering_rate_weight / _STEERING_RATE**2
         self._steer_cost = np.float32((lateral + turning) / step_s**2)  # a rad² a step
         self._accel_cost = np.float32(config.jerk_weight / (_JERK * step_s) ** 2)  # a (m/s²)² a step
+        across = max(lateral_per_rad / _DEPARTURE, 1.0 / _DEPARTURE_RAD)
+        self._departure_cost = config.policy_weight * np.array([across**2, _DEPARTURE**-2], np.float32)
 
     def __call__(self, actions: Array) -> Scored:
         """Value, risk and detail of sequences [N, H, 2]."""
         config = self._config
         outcome = self._engine.score(self._belief, actions)
+        physical = _physical(actions)
         doubt = outcome.disagreement * self._disagreement_scale
         value = (
             outcome.ret
             - np.float32(config.disagreement_weight) * doubt
             - np.float32(config.collision_weight) * outcome.collision
             - np.float32(config.off_road_weight) * outcome.off_road
-            - self._discomfort(actions)
+            - self._discomfort(physical)
         )
+        if self._policy is not None:
+            value -= self._departure(physical, self._policy)
         risk = np.maximum(
             outcome.collision * np.float32(1.0 / config.collision_max),
             outcome.off_road * np.float32(1.0 / config.off_road_max),
@@ -80,16 +90,32 @@ class Objective:
         detail = np.stack([outcome.ret, outcome.collision, outcome.off_road, doubt], axis=1)
         return Scored(value, risk, detail)
 
-    def _discomfort(self, actions: Array) -> Array:
-        """Mean squared change from step to step, the first from the action in force [N]."""
-        physical = np.empty((2, *actions.shape[:2]), np.float32)  # steering angle, acceleration
-        np.multiply(actions[..., 0], np.float32(STEER_MAX_RAD), out=physical[0])
-        physical[1] = _acceleration(actions[..., 1])
+    def _discomfort(self, physical: Array) -> Array:
+        """Mean squared change from step to step, the first from the action in force [N]. physical [2, N, H]."""
         change = np.empty_like(physical)
         np.subtract(physical[..., 1:], physical[..., :-1], out=change[..., 1:])
         np.subtract(physical[..., 0], self._before[:, None], out=change[..., 0])
-        mean_square = np.einsum("anh,anh->an", change, change) / np.float32(actions.shape[1])
+        mean_square = np.einsum("anh,anh->an", change, change) / np.float32(physical.shape[2])
         return self._steer_cost * mean_square[0] + self._accel_cost * mean_square[1]
+
+    def _departure(self, physical: Array, policy: Array) -> Array:
+        """What it costs to do otherwise than the policy [N]; physical [2, N, H], policy [2, H].
+
+        Where data is thin a search finds the model's errors; near the policy there was data (Argenson and Dulac-Arnold
+        2021, MBOP, plan around a cloned policy for the same reason).
+        """
+        off = physical - policy[:, None]
+        mean_square = np.einsum("anh,anh->an", off, off) / np.float32(physical.shape[2])
+        cost: Array = self._departure_cost @ mean_square
+        return cost
+
+
+def _physical(actions: Array) -> Array:
+    """Steering angles (rad) and accelerations (m/s²) of actions [..., H, 2]: [2, ..., H]."""
+    physical = np.empty((2, *actions.shape[:-1]), np.float32)
+    np.multiply(actions[..., 0], np.float32(STEER_MAX_RAD), out=physical[0])
+    physical[1] = _acceleration(actions[..., 1])
+    return physical
 
 
 def _acceleration(accel: Array) -> Array:

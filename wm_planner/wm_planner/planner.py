@@ -116,9 +116,12 @@ class Planner:
         if not (np.isfinite(belief).all() and math.isfinite(speed_mps) and np.isfinite(previous_action).all()):
             return self._fallback(before, speed_mps, began, samples=0)
         bounds, lateral_per_rad = self._bounds(speed_mps, yaw_rate_radps, before)
-        objective = Objective(self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S)
+        proposals = self._proposals(belief)
+        objective = Objective(
+            self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S, next(iter(proposals), None)
+        )
         deadline = Deadline(None if deadline_s is None else deadline_s - (self._clock() - began), self._clock)
-        solution = self._solver.solve(Problem(objective, bounds, self._proposals(belief), deadline))
+        solution = self._solver.solve(Problem(objective, bounds, proposals, deadline))
         if not solution.finite:
             return self._fallback(before, speed_mps, began, solution.samples)
         return self._result(solution, speed_mps, began)
