@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wm_sim.world import Frame, World
 
 DRIVERS = ("expert", "idm", "pdm", "constant", "random")
+PLANS, ALONE = "model", "policy"  # a world model drives by search in it, or by its policy's first proposal alone
 TEACHERS = ("expert", "idm", "pdm")  # they see the simulator's truth
 
 
@@ -30,17 +31,19 @@ def make_agent(name: str, seed: int) -> DrivingAgent:
         from wm_sim.drivers import make_driver
 
         return make_driver(name, seed)
-    from wm_planner.agent import ModelDriver
+    from wm_planner.agent import AgentConfig, ModelDriver
 
-    return ModelDriver(shared_engine(model_path(name)))  # with the nodes' defaults, so that both drive alike
+    config = AgentConfig(policy_only=name.partition(":")[0] == ALONE)  # else the nodes' defaults: both drive alike
+    return ModelDriver(shared_engine(model_path(name)), config)
 
 
 def check_agent(agent: str, drivers: tuple[str, ...], command: str) -> None:
     """Refuse an agent that `command` does not know, and a model that cannot be loaded: once, not by every worker."""
     if agent in drivers:
         return
-    if agent != "model" and not agent.startswith("model:"):
-        raise TrainingError(f"agent {agent!r}: {command} knows {', '.join(drivers)}, model and model:PATH.")
+    if agent.partition(":")[0] not in (PLANS, ALONE):
+        known = ", ".join((*drivers, *(form for kind in (PLANS, ALONE) for form in (kind, f"{kind}:PATH"))))
+        raise TrainingError(f"agent {agent!r}: {command} knows {known}.")
     shared_engine(model_path(agent))
 
 
@@ -50,7 +53,7 @@ def model_id(agent: str) -> str | None:
 
 
 def model_path(agent: str) -> Path:
-    """The model folder that `model` or `model:PATH` stands for."""
+    """The model folder that `model`, `model:PATH`, `policy` or `policy:PATH` stands for."""
     _, _, given = agent.partition(":")
     if given:
         return Path(given)

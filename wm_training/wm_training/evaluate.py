@@ -35,7 +35,8 @@ class EvalConfig:
     """What to drive, how often, and where the figures go."""
 
     agent: str = "model"
-    """expert, idm, pdm, constant, random, model (the shipped one) or model:PATH."""
+    """expert, idm, pdm, constant, random, model (the shipped one) or model:PATH; policy or policy:PATH: the model's
+    policy alone, without search."""
     suite: str = "lane_follow"
     """A scenario family, or `all` with the episodes spread evenly over every family."""
     seed: int = 1_000_000
