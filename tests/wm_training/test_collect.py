@@ -88,7 +88,7 @@ def test_crashes_are_seen_coming_within_a_second() -> None:
     world, crashed = World(WorldConfig(camera=False, scan=False)), 0
     for seed in range(8):
         watch, flat_out = Watch(), Explorer(SensorsOnly(pedal=1.0), undisturbed())
-        frames, _ = drive(world, flat_out, Episode("stop_go", seed), watch)
+        frames, *_ = drive(world, flat_out, Episode("stop_go", seed), watch)
         if frames[-1].truth.collided and frames[-1].truth.gap_ahead_m < 1.0:
             crashed += 1
             assert watch.near_crash
@@ -126,7 +126,7 @@ def test_a_driver_that_sees_the_sensors_alone_teaches_nothing_and_never_looks_aw
     for mood in (Mood.CLEAN, Mood.NOISY):
         config = replace(mild(), share={mood: 1.0}, rate_hz=dict.fromkeys(Mood, 0.0))
         explorer = Explorer(SensorsOnly(), config, sees_truth=False)
-        _, actions = drive(world, explorer, Episode("lane_follow", 3))
+        _, actions, _ = drive(world, explorer, Episode("lane_follow", 3))
         assert not any(explorer.taught) and len(explorer.taught) == len(actions)
         assert (np.ptp(actions, axis=0) > 0).tolist() == [mood is Mood.NOISY] * 2
 
@@ -139,7 +139,7 @@ def test_a_models_drives_are_disturbed_less_and_never_by_what_it_cannot_see() ->
     assert Manoeuvre.LATE_BRAKE in usual.plans[Mood.CARELESS]
 
 
-@pytest.mark.parametrize("agent, taught", [("idm", True), ("model:somewhere", False)])
+@pytest.mark.parametrize("agent, taught", [("idm", True), ("model:somewhere", False), ("policy:somewhere", False)])
 def test_bags_say_whose_actions_were_taught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: str, taught: bool
 ) -> None:
@@ -182,7 +182,7 @@ def test_collected_drives_show_crashes_recoveries_and_standing(tmp_path: Path) -
     frames_seen = standing = starts = braking = 0
     episodes = 120
     for seed in range(episodes):
-        frames, actions = drive(world, explorer, Episode("stop_go", 70_000 + seed))
+        frames, actions, _ = drive(world, explorer, Episode("stop_go", 70_000 + seed))
         frames_seen += len(frames)
         last = frames[-1].truth
         outcomes["collided" if last.collided else "off_road" if last.off_road else "arrived"] += 1
@@ -200,5 +200,5 @@ def test_a_calm_expert_arrives_in_every_family() -> None:
     calm = Explorer(ExpertDriver(), ExplorationConfig(share={Mood.CLEAN: 1.0}))
     for family in ("lane_follow", "stop_go"):
         for seed in range(20):
-            frames, _ = drive(world, calm, Episode(family, 80_000 + seed))
+            frames, *_ = drive(world, calm, Episode(family, 80_000 + seed))
             assert frames[-1].events[-1].type == "route_done"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections import Counter
 from pathlib import Path
@@ -29,7 +30,7 @@ def drive_again(exploration: ExplorationConfig, episodes: int) -> list:
     world, explorer, found, families = World(), Explorer(ExpertDriver(), exploration), [], list(FAMILIES)
     for index in range(episodes):
         episode = Episode(families[index % len(families)], 11 + index // len(families))
-        frames, actions = drive(world, explorer, episode)
+        frames, actions, _ = drive(world, explorer, episode)
         found.append((frames, actions, list(explorer.taught)))
     return found
 
@@ -232,6 +233,25 @@ def test_another_content_has_another_digest_and_the_old_cache_goes(rewrite) -> N
     after = load_sequences(bag)
     assert len(after) < len(before) and after.digest != before.digest
     assert len(list(bag.glob(".sequences-*"))) == 1
+
+
+def test_a_cache_that_does_not_say_its_format_is_not_taken_over(rewrite) -> None:
+    bag = rewrite(lambda name, stamp, raw: [(name, stamp, raw)])
+    first = load_sequences(bag)
+    state = np.array(first.state)
+    [cache] = bag.glob(".sequences-*")
+    facts = json.loads((cache / "digest.json").read_text())
+    for form in (None, facts["format"] - 1):
+        stale = {name: value for name, value in facts.items() if name != "format"}
+        (cache / "digest.json").write_text(json.dumps(stale | ({"format": form} if form else {})))
+        np.save(cache / "state.npy", np.zeros_like(state))
+        old = cache.rename(bag / ".sequences-0123456789abcdef")
+        np.testing.assert_array_equal(load_sequences(bag).state, state)
+        assert not old.exists() and list(bag.glob(".sequences-*")) == [cache]
+    # One of today's format is, whatever its key.
+    np.save(cache / "state.npy", state + 1.0)
+    cache.rename(old)
+    np.testing.assert_array_equal(load_sequences(bag).state, state + 1.0)
 
 
 def test_nothing_to_load_is_said_so(tmp_path: Path) -> None:

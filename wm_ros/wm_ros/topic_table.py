@@ -58,6 +58,8 @@ PLAN_MARKERS = TopicSpec(
 CONTROL = TopicSpec("control_cmd", "wm_msgs/msg/ControlCommand", Qos(1), rate_hz=50)
 SAFETY = TopicSpec("safety/state", "wm_msgs/msg/SafetyState", Qos(1, latched=True), rate_hz=2)
 DIAGNOSTICS = TopicSpec("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", Qos(10), rate_hz=1)
+# In collected bags alone, no topic of the running stack: what a driver that sees the truth would do at each frame.
+ADVICE = TopicSpec("expert/control_cmd", "wm_msgs/msg/ControlCommand", Qos(1), rate_hz=10)
 
 TOPICS: tuple[TopicSpec, ...] = (
     CLOCK,

@@ -20,18 +20,22 @@ import numpy as np
 import tyro
 
 from wm_ros import topic_table as topics
+from wm_sim.observation import STEP_S
 from wm_sim.world import Frame, World, WorldConfig
 from wm_training.agents import TEACHERS, check_agent, make_agent, model_id
+from wm_training.bag_frames import MIN_FRAMES
 from wm_training.bags.episode import EpisodeEncoder
 from wm_training.bags.writer import BagWriter
 from wm_training.collect_plan import plan_episodes
 from wm_training.collect_report import BagResult, CollectReport, Episode, EpisodeResult, tally, write_manifest
 from wm_training.collect_watch import Watch
 from wm_training.errors import TrainingError
-from wm_training.exploration import Explorer
+from wm_training.exploration import Driver, Explorer
 from wm_training.moods import ExplorationConfig, mild, undisturbed
 
 MANIFEST = "collect.json"
+ENDINGS = 1 / 3  # of the clips show how the drive ended, whatever comes before
+ADVISER = "expert"  # says at every frame what it would do
 TOPICS = (
     topics.CLOCK,
     topics.CAMERA,
@@ -43,6 +47,7 @@ TOPICS = (
     topics.TRUTH,
     topics.EVENTS,
     topics.CONTROL,
+    topics.ADVICE,
 )
 
 
@@ -51,13 +56,14 @@ class CollectConfig:
     """What to collect."""
 
     out: Path  # a new folder; every bag is a folder in it
-    agent: str = "expert"  # expert, idm, pdm, model (the shipped one) or model:PATH
+    agent: str = "expert"  # expert, idm, pdm, model (the shipped one) or model:PATH; policy: without search
     disturb: bool = True  # noise, wrong manoeuvres and carelessness on top of the driver; milder on top of a model
     episodes: int = 200
     suite: str = "all"  # a scenario family, some separated by commas, or all of them in turn
     weights: str = ""  # families with more or fewer episodes than the others, as merge=2,cut_in=1.5
     seed: int = 0  # worlds have this seed and those that follow
     workers: int | None = None  # processes; None: one a core
+    clip_s: float | None = None  # keep of every drive a stretch of so many seconds: more worlds in as many frames
     episodes_per_bag: int = 50
     compress: bool = False  # zstd inside the bag: a third smaller, a sixth slower
     progress: bool = True
@@ -67,6 +73,8 @@ class CollectConfig:
 def collect(config: CollectConfig) -> CollectReport:
     """Drive all episodes and write their bags. Interrupted, it leaves whole bags only, and a manifest of them."""
     episodes = plan_episodes(config.episodes, config.suite, config.weights, config.seed)
+    if config.clip_s is not None and not 0.0 < config.clip_s < math.inf:
+        raise TrainingError(f"clip-s: {config.clip_s:g} is no length of a clip; give seconds above 0, or leave it out.")
     if config.workers is not None and config.workers < 1:
         raise TrainingError(f"workers: {config.workers} cannot work; ask for at least 1.")
     check_agent(config.agent, TEACHERS, "collect")
@@ -109,20 +117,38 @@ def exploration_of(config: CollectConfig) -> ExplorationConfig:
 
 
 def drive(
-    world: World, explorer: Explorer, episode: Episode, watch: Watch | None = None
-) -> tuple[list[Frame], np.ndarray]:
-    """One episode: its frames, and the actions decided at each but the last, float32[T-1, 2]. `watch` sees each."""
+    world: World, explorer: Explorer, episode: Episode, watch: Watch | None = None, adviser: Driver | None = None
+) -> tuple[list[Frame], np.ndarray, np.ndarray]:
+    """One episode: its frames; the actions decided at each but the last, and those advised there, float32[T-1, 2].
+
+    `watch` sees each frame. `adviser` is asked at each what it would do, and never drives: what an expert does in a
+    place that somebody else got into (Ross et al. 2011, DAgger); without one nothing is advised.
+    """
     frame = world.reset(episode.family, episode.seed)
     explorer.reset(world, np.random.default_rng([episode.seed, *episode.family.encode()]))
-    frames, commands = [frame], []
+    if adviser is not None:
+        adviser.reset(world)
+    frames, commands, advice = [frame], [], []
     while not (frame.terminated or frame.truncated):
         if watch is not None:
             watch.see(frame, world)
+        if adviser is not None:
+            advice.append(adviser.act(frame))
         action = explorer.act(frame)
         frame = world.step(action)
         frames.append(frame)
         commands.append(action)
-    return frames, np.array(commands, np.float32).reshape(-1, 2)
+    return frames, _actions(commands), _actions(advice)
+
+
+def stretch(frames: int, clip_s: float | None, episode: Episode) -> tuple[int, int]:
+    """Which frames [a, b) of a drive are kept: any stretch of that length, one in three the last one, how it ended."""
+    most = frames if clip_s is None else max(MIN_FRAMES, round(clip_s / STEP_S))
+    if frames <= most:
+        return 0, frames
+    rng = np.random.default_rng([episode.seed, 1, *episode.family.encode()])
+    end = frames if rng.random() < ENDINGS else int(rng.integers(most, frames + 1))
+    return end - most, end
 
 
 def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) -> BagResult:
@@ -137,13 +163,19 @@ def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) ->
         for episode in episodes:
             driver = make_agent(config.agent, episode.seed)  # a fresh one: drives do not depend on each other
             explorer, watch = Explorer(driver, exploration_of(config), config.agent in TEACHERS), Watch()
-            frames, commands = drive(world, explorer, episode, watch)
-            for stamp_ns, name, cdr in encoder.encode(frames, commands, world.route, explorer.taught):
+            frames, commands, advice = drive(world, explorer, episode, watch, make_agent(ADVISER, episode.seed))
+            a, b = stretch(len(frames), config.clip_s, episode)
+            kept = frames[a:b], commands[a : b - 1], world.route, explorer.taught[a : b - 1], advice[a : b - 1]
+            for stamp_ns, name, cdr in encoder.encode(*kept):
                 writer.write(names[name], stamp_ns, cdr)
-            results.append(_result(episode, frames, explorer, watch))
+            results.append(_result(episode, frames, (a, b), explorer, watch))
         writer.note("source", "wm collect")
     size = sum(file.stat().st_size for file in path.iterdir())
     return BagResult(path.name, size, time.process_time() - start, tuple(results))
+
+
+def _actions(each: list[np.ndarray]) -> np.ndarray:
+    return np.array(each, np.float32).reshape(-1, 2)
 
 
 def _run(config: CollectConfig, batches: list[list[Episode]], workers: int) -> Generator[BagResult, None, None]:
@@ -176,16 +208,18 @@ def _full_name(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
 
 
-def _result(episode: Episode, frames: list[Frame], explorer: Explorer, watch: Watch) -> EpisodeResult:
+def _result(
+    episode: Episode, frames: list[Frame], kept: tuple[int, int], explorer: Explorer, watch: Watch
+) -> EpisodeResult:
     last = frames[-1]
     return EpisodeResult(
         episode,
-        frames=len(frames),
+        frames=kept[1] - kept[0],
         outcome=_outcome(last),
         mood=explorer.mood.value,
         near_crash=watch.near_crash and not last.truth.collided,
         red_lights=last.truth.red_lights,
-        taught=sum(explorer.taught),
+        taught=sum(explorer.taught[kept[0] : kept[1] - 1]),
     )
 
 

@@ -17,7 +17,7 @@ from wm_training.bag_frames import extract
 from wm_training.mapping.frames import extract_mapped
 from wm_training.mapping.spec import Mapping
 
-FORMAT = 4  # raise it when the meaning of a cached array changes
+FORMAT = 5  # raise it when the meaning of a cached array changes
 PREFIX = ".sequences-"
 CHUNK_BYTES = 1 << 22
 
@@ -81,9 +81,9 @@ def _load(folder: Path) -> BagSequences:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    """What a cache is made of; caches of before mappings are by content alone."""
+    """What a cache is made of. One that does not say its format is of no format that is read today."""
     meta = json.loads((folder / "digest.json").read_text(encoding="utf8"))
-    return {"content": meta.get("content", meta["digest"]), "mapping": "", "format": FORMAT} | meta
+    return {"content": meta.get("content", meta["digest"]), "mapping": "", "format": None} | meta
 
 
 def _adopt(folder: Path, content: str, means: str) -> bool:

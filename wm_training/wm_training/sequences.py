@@ -53,8 +53,12 @@ class Sequences:
     episode_start: np.ndarray  # int64[E + 1], first frame of each episode, and T
     digest: str  # of the bags' contents
     known: np.ndarray = field(default_factory=lambda: np.ones((0, 0), bool))  # bool[T, K], KNOWN_NAMES; [0, 0]: all
+    # float32[T, 2], what an expert would have done at frame t; NaN where none was asked. [0, 2]: nowhere.
+    advice: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.float32))
 
     def __post_init__(self) -> None:
+        if not self.advice.size:
+            object.__setattr__(self, "advice", np.broadcast_to(np.float32(np.nan), (len(self.reward), 2)))
         if not self.known.size:
             object.__setattr__(self, "known", np.broadcast_to(True, (len(self.reward), len(KNOWN_NAMES))))
 
@@ -67,7 +71,7 @@ class Sequences:
         return len(self.episode_start) - 1
 
 
-ARRAYS = tuple(f.name for f in fields(Sequences) if f.name not in ("episode_start", "digest", "known"))
+ARRAYS = tuple(f.name for f in fields(Sequences) if f.name not in ("episode_start", "digest", "known", "advice"))
 
 
 def load_sequences(
@@ -92,6 +96,8 @@ def load_sequences(
     joined: dict[str, Any] = {name: _join(name, parts) for name in ARRAYS}
     if any("known" in part.arrays for part in parts):
         joined["known"] = np.concatenate([_known(part) for part in parts])
+    if any("advice" in part.arrays for part in parts):
+        joined["advice"] = np.concatenate([_advice(part) for part in parts])
     digests = "".join(part.digest for part in parts)
     digest = digests if len(parts) == 1 else hashlib.sha256(digests.encode()).hexdigest()
     return Sequences(**joined, episode_start=episode_start, digest=digest)
@@ -138,6 +144,11 @@ def _join(name: str, parts: list[BagSequences]) -> np.ndarray | Joined:
     if len(arrays) == 1:
         return arrays[0]
     return Joined(arrays) if name in LARGE else np.concatenate(arrays)
+
+
+def _advice(part: BagSequences) -> np.ndarray:
+    nobody = np.broadcast_to(np.float32(np.nan), (len(part.arrays["reward"]), 2))
+    return part.arrays.get("advice", nobody)
 
 
 def _known(part: BagSequences) -> np.ndarray:
