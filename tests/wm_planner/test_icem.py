@@ -217,5 +217,5 @@ def test_a_search_that_cannot_be_is_refused(changes):
 
 
 def test_an_unknown_solver_is_refused_and_the_known_ones_named():
-    with pytest.raises(PlannerError, match=r"'newton' is unknown; choose one of icem, policy"):
+    with pytest.raises(PlannerError, match=r"'newton' is unknown; choose one of icem, cem, mppi, random, policy"):
         make_solver("newton", ICemConfig(), np.random.default_rng(0))

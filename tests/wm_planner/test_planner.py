@@ -109,7 +109,7 @@ def test_predicted_speed_integrates_acceleration_and_never_reverses():
 
 def test_a_solver_that_does_not_fit_the_model_is_refused(lane_engine):
     with pytest.raises(PlannerError, match="12 steps of 64 candidates"):
-        Planner(lane_engine, PlannerConfig(icem=ICemConfig(horizon=15)))
+        Planner(lane_engine, PlannerConfig(search=ICemConfig(horizon=15)))
 
 
 def score(engine, belief, actions, **weights):

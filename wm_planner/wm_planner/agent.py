@@ -54,7 +54,7 @@ class Agent:
         self.engine = engine
         settings = self.config.planner
         if self.config.policy_only:
-            settings = replace(settings, solver="policy")
+            settings = replace(settings, solver="policy", search=None)
         self.planner = Planner(engine, settings, self.config.seed)
         self.reset()
 

@@ -5,16 +5,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wm_dynamics.protocols import Engine
+from wm_planner.braking_tail import BrakingConfig, stop_risk
 from wm_planner.errors import PlannerError
 from wm_planner.objective import COLLISION, DISAGREEMENT, OFF_ROAD, RETURN, Objective, ObjectiveConfig
 from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range, steering_rate_bound
 from wm_planner.safety.types import PlanInput
-from wm_planner.solvers import Bounds, ICemConfig, Problem, Solution, make_solver
+from wm_planner.solvers import Bounds, Problem, Solution, SolverConfig, Verify, make_solver, solver_config
 from wm_planner.solvers.deadline import Deadline
 from wm_sim.action import STEER_MAX_RAD, to_physical
 from wm_sim.observation import STATE_NAMES, STEP_S
@@ -38,10 +40,11 @@ class PlannerConfig:
     """How the planner searches and what it wants."""
 
     solver: str = "icem"
-    icem: ICemConfig = field(default_factory=ICemConfig)
+    search: SolverConfig | None = None  # that solver's settings; None: its own defaults
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     limits: Limits = field(default_factory=Limits)  # the gate's, so that it seldom has to clip
     throttle_rise: float = 0.5  # action units a step, at most; braking may come at once
+    braking: BrakingConfig | None = None  # accept only plans out of which a stop is safe; None: do not ask
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,16 +82,17 @@ class Planner:
         self.engine = engine
         self._seed = seed
         self._clock = clock
-        if self.config.icem.horizon != engine.config.horizon or self.config.icem.chunk % engine.config.chunk:
+        self._search = self.config.search or solver_config(self.config.solver)
+        if self._search.horizon != engine.config.horizon or self._search.chunk % engine.config.chunk:
             raise PlannerError(
-                f"solver horizon {self.config.icem.horizon}, chunk {self.config.icem.chunk}: the model imagines "
+                f"solver horizon {self._search.horizon}, chunk {self._search.chunk}: the model imagines "
                 f"{engine.config.horizon} steps of {engine.config.chunk} candidates; set both to the model's."
             )
         self.reset()
 
     def reset(self) -> None:
         """Forget earlier plans; the random numbers start again from the seed."""
-        self._solver = make_solver(self.config.solver, self.config.icem, np.random.default_rng(self._seed))
+        self._solver = make_solver(self.config.solver, self._search, np.random.default_rng(self._seed))
 
     def plan_from(self, belief: Array, state: Array, deadline_s: float | None = None) -> PlanResult:
         """Plan from a belief [L] and the observation's state vector [15]: what the node and the agent both call."""
@@ -121,10 +125,15 @@ class Planner:
             self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S, next(iter(proposals), None)
         )
         deadline = Deadline(None if deadline_s is None else deadline_s - (self._clock() - began), self._clock)
-        solution = self._solver.solve(Problem(objective, bounds, proposals, deadline))
+        solution = self._solver.solve(Problem(objective, bounds, proposals, deadline, self._verify(objective, bounds)))
         if not solution.finite:
             return self._fallback(before, speed_mps, began, solution.samples)
         return self._result(solution, speed_mps, began)
+
+    def _verify(self, objective: Objective, bounds: Bounds) -> Verify | None:
+        if self.config.braking is None:
+            return None
+        return partial(stop_risk, score=objective, bounds=bounds, config=self.config.braking, chunk=self._search.chunk)
 
     def _proposals(self, belief: Array) -> Array:
         proposals = np.asarray(self.engine.propose(belief), np.float32)
@@ -173,7 +182,7 @@ class Planner:
     def _fallback(self, before: Array, speed_mps: float, began: float, samples: int) -> PlanResult:
         """Full braking with the steering held."""
         self._solver.reset()
-        actions = np.empty((self.config.icem.horizon, 2), np.float32)
+        actions = np.empty((self._search.horizon, 2), np.float32)
         actions[:, 0], actions[:, 1] = before[0], -1.0
         steering_angle, acceleration = to_physical(actions)
         return PlanResult(

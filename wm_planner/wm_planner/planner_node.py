@@ -8,10 +8,11 @@ from wm_dynamics.engines import ENGINES, load_engine
 from wm_dynamics.errors import ModelError
 from wm_msgs.msg import Belief, Observation, Plan
 from wm_msgs.srv import LoadModel
+from wm_planner.braking_tail import BrakingConfig
 from wm_planner.errors import PlannerError
 from wm_planner.path import plan_path
 from wm_planner.planner import Planner, PlannerConfig, PlanResult
-from wm_planner.solvers import ICemConfig
+from wm_planner.solvers import SOLVERS, solver_config
 from wm_ros.convert import floats, ndarray, path_msg, to_ns
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
@@ -31,11 +32,17 @@ class PlannerNode(StackNode):
         self.engine_name = self.declare("engine", "onnxruntime", "What runs the model.", choices=tuple(ENGINES))
         self.threads = self.declare("threads", 1, "CPU threads of the search.", range=(1, 64))
         self.seed = self.declare("seed", 0, "Seed of the search.", range=(0, 2**31 - 1))
+        self.solver = self.declare(
+            "solver", "icem", "How action sequences are searched; policy does not search.", choices=tuple(SOLVERS)
+        )
         self.search_size = self.declare(
             "search",
             "half",
             "Candidates an iteration: full is 256, 128, 64; half is 128, 64, 64 and answers within the half step.",
             choices=tuple(SEARCHES),
+        )
+        self.braking_tail = self.declare(
+            "braking_tail", False, "Accept only plans out of which the model sees a safe stop; one chunk of work more."
         )
         self.deadline_s = self.declare("deadline_s", 0.07, "Wall time for one search, s; 0: none.", range=(0.0, 1.0))
 
@@ -49,8 +56,12 @@ class PlannerNode(StackNode):
 
     def load(self, model: str) -> None:
         engine = load_engine(model, self.engine_name, self.threads)
-        icem = ICemConfig(candidates=SEARCHES[self.search_size])
-        self.planner = Planner(engine, PlannerConfig(icem=icem), self.seed)
+        config = PlannerConfig(
+            solver=self.solver,
+            search=solver_config(self.solver, SEARCHES[self.search_size]),
+            braking=BrakingConfig() if self.braking_tail else None,
+        )
+        self.planner = Planner(engine, config, self.seed)
         self.engine = engine
         self.answer: Plan | None = None
 

@@ -1,37 +1,80 @@
 """Solvers: each searches action sequences through a score it knows nothing about. One file each, and a line here."""
 
 from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wm_planner.errors import PlannerError
+from wm_planner.solvers.cem import Cem, CemConfig
 from wm_planner.solvers.icem import ICem, ICemConfig
-from wm_planner.solvers.policy import PolicySolver
-from wm_planner.solvers.protocol import Bounds, Problem, Score, Scored, Solution, Solver
+from wm_planner.solvers.mppi import Mppi, MppiConfig
+from wm_planner.solvers.policy import PolicyConfig, PolicySolver
+from wm_planner.solvers.protocol import Bounds, Problem, Score, Scored, Solution, Solver, SolverConfig, Verify
+from wm_planner.solvers.random import RandomConfig, RandomShooting
 
-SOLVERS: dict[str, Callable[[ICemConfig, np.random.Generator], Solver]] = {
-    "icem": ICem,
-    "policy": PolicySolver,
+
+class Kind(NamedTuple):
+    """A solver and its settings."""
+
+    config: type[Any]
+    make: Callable[[Any, np.random.Generator], Solver]
+
+
+SOLVERS = {
+    "icem": Kind(ICemConfig, ICem),
+    "cem": Kind(CemConfig, Cem),
+    "mppi": Kind(MppiConfig, Mppi),
+    "random": Kind(RandomConfig, RandomShooting),
+    "policy": Kind(PolicyConfig, PolicySolver),
 }
 
 
-def make_solver(name: str, config: ICemConfig, rng: np.random.Generator) -> Solver:
-    """The solver of that name."""
+def solver_config(name: str, candidates: tuple[int, ...] | None = None) -> SolverConfig:
+    """That solver's own settings, with so many candidates an iteration if it searches at all."""
+    kind = _kind(name).config
+    searches = candidates is not None and "candidates" in {item.name for item in fields(kind)}
+    config: SolverConfig = kind(candidates=candidates) if searches else kind()
+    return config
+
+
+def make_solver(name: str, config: SolverConfig | None, rng: np.random.Generator) -> Solver:
+    """The solver of that name; without `config`, with its own settings."""
+    kind = _kind(name)
+    config = config or solver_config(name)
+    if not isinstance(config, kind.config):
+        wanted, given = kind.config.__name__, type(config).__name__
+        raise PlannerError(f"solver '{name}': {given} is not for it; give a {wanted}, or none for its defaults.")
+    return kind.make(config, rng)
+
+
+def _kind(name: str) -> Kind:
     if name not in SOLVERS:
         raise PlannerError(f"solver '{name}' is unknown; choose one of {', '.join(SOLVERS)}.")
-    return SOLVERS[name](config, rng)
+    return SOLVERS[name]
 
 
 __all__ = [
     "SOLVERS",
     "Bounds",
+    "Cem",
+    "CemConfig",
     "ICem",
     "ICemConfig",
+    "Mppi",
+    "MppiConfig",
+    "PolicyConfig",
     "PolicySolver",
     "Problem",
+    "RandomConfig",
+    "RandomShooting",
     "Score",
     "Scored",
     "Solution",
     "Solver",
+    "SolverConfig",
+    "Verify",
     "make_solver",
+    "solver_config",
 ]

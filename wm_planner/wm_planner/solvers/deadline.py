@@ -23,9 +23,9 @@ class Deadline:
         """The first piece of work begins."""
         self._last = self._clock()
 
-    def allows(self) -> bool:
-        """Whether another piece as long as the longest so far ends in time."""
+    def allows(self, pieces: int = 1) -> bool:
+        """Whether so many more pieces, each as long as the longest so far, end in time."""
         now = self._clock()
         self._longest = max(self._longest, now - self._last)
         self._last = now
-        return now + self._longest <= self._end
+        return now + pieces * self._longest <= self._end

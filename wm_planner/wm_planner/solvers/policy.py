@@ -1,16 +1,30 @@
 """Drives by the policy's own proposal: no search. For diagnosis, and where a plan has to cost one evaluation."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from wm_planner.solvers.icem import ICemConfig
+from wm_planner.solvers.checks import check_budget
+from wm_planner.solvers.pool import verified_risk
 from wm_planner.solvers.protocol import Problem, Solution
 from wm_planner.solvers.sampling import restrict
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Size of what is scored."""
+
+    horizon: int = 12  # steps
+    chunk: int = 64  # sequences scored at once
+
+    def __post_init__(self) -> None:
+        check_budget("policy", self.horizon, (self.chunk,), self.chunk)
 
 
 class PolicySolver:
     """The first proposal inside the bounds, scored once with the others so that its risk is known."""
 
-    def __init__(self, config: ICemConfig, rng: np.random.Generator) -> None:
+    def __init__(self, config: PolicyConfig, rng: np.random.Generator) -> None:
         self.config = config
 
     def reset(self) -> None:
@@ -24,5 +38,14 @@ class PolicySolver:
         actions[: len(proposals)] = proposals
         restrict(actions, problem.bounds)
         scored = problem.score(actions)
-        value, risk, detail = float(scored.value[0]), float(scored.risk[0]), scored.detail[0]
-        return Solution(actions[0].copy(), value, risk, detail.copy(), samples=len(actions), complete=True)
+        risk = scored.risk[:1]
+        if problem.verify is not None:
+            risk = verified_risk(problem, actions[:1], risk)
+        return Solution(
+            actions[0].copy(),
+            float(scored.value[0]),
+            float(risk[0]),
+            scored.detail[0].copy(),
+            samples=len(actions),
+            complete=True,
+        )

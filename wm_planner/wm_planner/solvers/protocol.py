@@ -26,6 +26,12 @@ class Score(Protocol):
     def __call__(self, actions: Array) -> Scored: ...
 
 
+class Verify(Protocol):
+    """Further risk [N] of sequences [N, H, 2], in units of what is allowed; asked for the best few at the end."""
+
+    def __call__(self, actions: Array) -> Array: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Bounds:
     """What an action may be, and how far it may move from one step to the next, per action dimension."""
@@ -45,6 +51,7 @@ class Problem:
     bounds: Bounds
     proposals: Array  # [P, H, 2] sequences worth looking at, the first the best guess; P may be 0
     deadline: Deadline = field(default_factory=Deadline)
+    verify: Verify | None = None  # None: the score's own risk is all
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +62,7 @@ class Solution:
     value: float
     risk: float
     detail: Array  # [D]
-    samples: int  # sequences evaluated
+    samples: int  # candidates evaluated
     complete: bool  # False: the deadline cut the search
 
     @property
@@ -65,6 +72,15 @@ class Solution:
     @property
     def finite(self) -> bool:
         return bool(np.isfinite(self.value) and np.isfinite(self.risk) and np.isfinite(self.actions).all())
+
+
+class SolverConfig(Protocol):
+    """What every solver's settings tell."""
+
+    @property
+    def horizon(self) -> int: ...  # steps of a sequence
+    @property
+    def chunk(self) -> int: ...  # sequences scored at once
 
 
 class Solver(Protocol):

@@ -1,4 +1,4 @@
-"""Action sequences: coloured noise through knots, and the bounds that every candidate obeys."""
+"""Action sequences: coloured noise through knots, seeds, and the bounds that every candidate obeys."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,26 @@ def coloured_mixing(horizon: int, knots: int, exponent: float) -> Array:
     covariance = 1.0 + np.einsum("f,fij->ij", power, waves)
     covariance /= covariance[0, 0]
     return np.linalg.cholesky(covariance + 1e-6 * np.eye(knots)).astype(np.float32)
+
+
+def noise_basis(horizon: int, knots: int, exponent: float) -> Array:
+    """Matrix [H, K] that turns white noise at the knots into noise at the steps with power spectrum 1/f^exponent."""
+    return interpolation(horizon, knots) @ coloured_mixing(horizon, knots, exponent)
+
+
+def around(mean: Array, std: Array, basis: Array, count: int, rng: np.random.Generator) -> Array:
+    """Sequences [count, H, 2] drawn around a mean [H, 2] with spread std [H, 2]; noise through basis [H, K]."""
+    drawn = rng.standard_normal((2, basis.shape[1], count), dtype=np.float32)
+    noise = basis @ drawn  # [2, H, count]
+    sequences: Array = mean + std * noise.transpose(2, 1, 0)
+    return sequences
+
+
+def seeded(actions: Array, seeds: Array, bounds: Bounds) -> Array:
+    """Candidates [N, H, 2] with seeds in the first places, all inside the bounds."""
+    seeds = seeds[: len(actions)]
+    actions[: len(seeds)] = seeds
+    return restrict(np.ascontiguousarray(actions), bounds)
 
 
 def restrict(actions: Array, bounds: Bounds) -> Array:

@@ -1,0 +1,72 @@
+"""Cross-entropy method (Rubinstein 1999; for planning, Chua et al. 2018, PETS), with SafeDreamer's feasibility rule."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wm_planner.solvers.checks import check_budget, check_elites, check_range, check_spread
+from wm_planner.solvers.pool import Pool
+from wm_planner.solvers.protocol import Problem, Solution
+from wm_planner.solvers.sampling import around, seeded
+from wm_planner.solvers.warm import BRAKING, Memory, initial_std, later_seeds, seeds, starting_mean
+from wm_planner.solvers.weights import blend, moments
+
+
+@dataclass(frozen=True)
+class CemConfig:
+    """Size and temper of the search. Actions are in [-1, 1]."""
+
+    horizon: int = 12  # steps
+    candidates: tuple[int, ...] = (256, 128, 64)  # an iteration each, seeds included
+    chunk: int = 64  # candidates scored at once; the deadline is looked at in between
+    elites: int = 32
+    steer_std: float = 0.5  # of half the allowed steering range
+    accel_std: float = 0.5
+    std_min: float = 0.1  # of the initial std
+    momentum: float = 0.1  # part of the old mean and variance kept (PETS: alpha)
+
+    def __post_init__(self) -> None:
+        check_budget("cem", self.horizon, self.candidates, self.chunk)
+        check_elites("cem", self.elites, self.candidates)
+        check_spread("cem", self.steer_std, self.accel_std)
+        check_range("cem", "std_min", self.std_min, 0.0, 1.0)
+        check_range("cem", "momentum", self.momentum, 0.0, 0.99)
+
+
+class Cem:
+    """A Gaussian without correlation between steps, refitted to the elites of each iteration alone."""
+
+    def __init__(self, config: CemConfig, rng: np.random.Generator) -> None:
+        self.config = config
+        self._rng = rng
+        self._basis = np.eye(config.horizon, dtype=np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        self._memory = Memory()
+
+    def solve(self, problem: Problem) -> Solution:
+        config, bounds = self.config, problem.bounds
+        mean = starting_mean(self._memory, problem, config.horizon)  # [H, 2]
+        initial = std = initial_std(bounds, config.horizon, config.steer_std, config.accel_std)  # [H, 2]
+        looked_at = seeds(mean, self._memory, problem, BRAKING)
+        pool = Pool(problem, config.chunk)
+        problem.deadline.start()
+        complete = True
+        for iteration, count in enumerate(config.candidates):
+            if iteration and not pool.time_left():
+                complete = False
+                break
+            complete = pool.evaluate(seeded(around(mean, std, self._basis, count, self._rng), looked_at, bounds))
+            elites, _ = pool.elites(config.elites)
+            if len(elites):
+                centre, variance = moments(np.full(len(elites), 1.0 / len(elites), np.float32), elites)
+                mean = blend(mean, centre, config.momentum)
+                std = np.sqrt(blend(np.square(std), variance, config.momentum))
+                std = np.maximum(std, np.float32(config.std_min) * initial)
+            if not complete:
+                break
+            looked_at = later_seeds(mean)
+        best = pool.best(complete)
+        self._memory.keep(best, mean)
+        return best

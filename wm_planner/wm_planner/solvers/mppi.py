@@ -1,0 +1,75 @@
+"""Model-predictive path integral control (Williams et al. 2017, algorithm 2): the mean follows exponential weights."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from wm_planner.solvers.checks import check_budget, check_knots, check_range, check_spread
+from wm_planner.solvers.pool import Pool
+from wm_planner.solvers.protocol import Problem, Solution
+from wm_planner.solvers.sampling import around, noise_basis, seeded
+from wm_planner.solvers.warm import BRAKING, Memory, initial_std, later_seeds, seeds, starting_mean
+from wm_planner.solvers.weights import exponential_weights, moments
+
+
+@dataclass(frozen=True)
+class MppiConfig:
+    """Size and temper of the search. Actions are in [-1, 1]."""
+
+    horizon: int = 12  # steps
+    candidates: tuple[int, ...] = (256, 128, 64)  # an iteration each, seeds included
+    chunk: int = 64  # candidates scored at once; the deadline is looked at in between
+    temperature: float = 0.05  # of the gap between the best and the median value
+    anneal: float = 0.5  # std of an iteration over that of the one before; 1: always the same
+    knots: int = 5  # horizon: noise of its own at every step
+    noise_exponent: float = 2.0  # 0 white, 2 brown
+    steer_std: float = 0.5  # of half the allowed steering range
+    accel_std: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_budget("mppi", self.horizon, self.candidates, self.chunk)
+        check_range("mppi", "temperature", self.temperature, 1e-4, math.inf)
+        check_range("mppi", "anneal", self.anneal, 0.05, 1.0)
+        check_knots("mppi", self.knots, self.horizon)
+        check_range("mppi", "noise_exponent", self.noise_exponent, 0.0, 10.0)
+        check_spread("mppi", self.steer_std, self.accel_std)
+
+
+class Mppi:
+    """Weights over all safe candidates; spread given, smaller with each iteration (Xue et al. 2024, DIAL-MPC)."""
+
+    def __init__(self, config: MppiConfig, rng: np.random.Generator) -> None:
+        self.config = config
+        self._rng = rng
+        self._basis = noise_basis(config.horizon, config.knots, config.noise_exponent)  # [H, K]
+        self.reset()
+
+    def reset(self) -> None:
+        self._memory = Memory()
+
+    def solve(self, problem: Problem) -> Solution:
+        config, bounds = self.config, problem.bounds
+        mean = starting_mean(self._memory, problem, config.horizon)  # [H, 2]
+        std = initial_std(bounds, config.horizon, config.steer_std, config.accel_std)  # [H, 2]
+        looked_at = seeds(mean, self._memory, problem, BRAKING)
+        pool = Pool(problem, config.chunk)
+        problem.deadline.start()
+        complete = True
+        for iteration, count in enumerate(config.candidates):
+            if iteration and not pool.time_left():
+                complete = False
+                break
+            complete = pool.evaluate(seeded(around(mean, std, self._basis, count, self._rng), looked_at, bounds))
+            safe, score = pool.safe()
+            if len(safe):
+                gap = float(score.max() - np.median(score))
+                weights = exponential_weights(score, config.temperature * gap if gap else 1.0)
+                mean = moments(weights, safe)[0]
+            if not complete:
+                break
+            std = std * np.float32(config.anneal)
+            looked_at = later_seeds(mean)
+        best = pool.best(complete)
+        self._memory.keep(best, mean)
+        return best
