@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from wm_dynamics.protocols import Engine
 from wm_planner.planner import PREVIOUS, Planner, PlannerConfig, PlanResult
-from wm_planner.safety import Clock, Decision, GateState, Inputs, Limits, decide
+from wm_planner.safety import Clock, Decision, GateState, Inputs, Limits, Route, decide, route_from, shipped_limits
+from wm_planner.safety.route import Pose
 from wm_sim.action import from_physical
 from wm_sim.observation import STATE_NAMES, STEP_S
 
@@ -30,7 +31,7 @@ class AgentConfig:
 
     gate: bool = True  # False: the plan's first action goes straight to the car
     planner: PlannerConfig = field(default_factory=PlannerConfig)
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=shipped_limits)
     seed: int = 0
     policy_only: bool = False  # drive by the policy's proposal instead of searching
     deadline_s: float | None = None  # None: every plan in full, so that drives repeat exactly
@@ -58,9 +59,10 @@ class Agent:
         self.planner = Planner(engine, settings, self.config.seed)
         self.reset()
 
-    def reset(self) -> None:
-        """A new episode: no belief, no plan, a gate just engaged."""
+    def reset(self, route: ArrayLike | None = None) -> None:
+        """A new episode: no belief, no plan, a gate just engaged. route [W, 2] m: for the gate to watch."""
         self.planner.reset()
+        self._route: Route | None = None if route is None else route_from(route)
         self.belief = self.engine.initial_belief()  # [L]
         self.surprise_nats = 0.0
         self.last_plan: PlanResult | None = None
@@ -69,8 +71,8 @@ class Agent:
         self._gate = GateState()
         self._frames = 0
 
-    def act(self, observation: dict[str, Any], pose: object = None) -> NDArray[np.float32]:
-        """Action [2] for the newest observation (camera, scan, state). `pose` is accepted and not needed."""
+    def act(self, observation: dict[str, Any], pose: Pose | None = None) -> NDArray[np.float32]:
+        """Action [2] for the newest observation (camera, scan, state). pose: odometry's, in the route's frame."""
         scan, state = observation["scan"], np.asarray(observation["state"], np.float32)
         begin = time.perf_counter()
         embedding = self.engine.encode(observation["camera"], scan, state)
@@ -80,7 +82,9 @@ class Agent:
         observed = time.perf_counter()
         self.last_plan = self.planner.plan_from(self.belief, state, self.config.deadline_s)
         planned = time.perf_counter()
-        action = self._through_gate(self.last_plan, scan, state) if self.config.gate else self.last_plan.actions[0]
+        action = (
+            self._through_gate(self.last_plan, scan, state, pose) if self.config.gate else self.last_plan.actions[0]
+        )
         self._frames += 1
         ended = time.perf_counter()
         spans = np.diff([begin, encoded, observed, planned, ended]) * 1e3
@@ -88,7 +92,7 @@ class Agent:
         return action
 
     def _through_gate(
-        self, plan: PlanResult, scan: NDArray[np.float32], state: NDArray[np.float32]
+        self, plan: PlanResult, scan: NDArray[np.float32], state: NDArray[np.float32], pose: Pose | None
     ) -> NDArray[np.float32]:
         """What the gate makes of the plan, as an action [2]."""
         stamp_ns = _START_NS + self._frames * _STEP_NS
@@ -100,6 +104,8 @@ class Agent:
             steering_angle_rad=float(state[_STEERING]),
             status_stamp_ns=stamp_ns,
             odom_stamp_ns=stamp_ns,
+            pose=pose,
+            route=self._route,
             scan=scan,
             scan_stamp_ns=stamp_ns,
             surprise_nats=self.surprise_nats,
@@ -119,10 +125,10 @@ class ModelDriver:
 
     def reset(self, world: "World") -> None:
         self._world = world
-        self.agent.reset()
+        self.agent.reset(world.route)
 
     def act(self, frame: "Frame") -> NDArray[np.float32]:
-        return self.agent.act({"camera": frame.camera, "scan": frame.scan, "state": frame.state})
+        return self.agent.act({"camera": frame.camera, "scan": frame.scan, "state": frame.state}, frame.pose)
 
 
 def model_driver(path: str | Path, config: AgentConfig | None = None, engine: str = "onnxruntime") -> ModelDriver:

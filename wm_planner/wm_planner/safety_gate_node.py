@@ -10,24 +10,26 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from nav_msgs.msg import Odometry
+from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import LaserScan
 from std_srvs.srv import SetBool
 
 from wm_msgs.msg import Belief, ControlCommand, Plan, SafetyState, VehicleStatus
-from wm_planner.safety.decide import Clock, Decision, GateState, Inputs, Limits, PlanInput, decide
-from wm_planner.safety.limits import load_limits
+from wm_planner.safety.decide import Clock, Decision, GateState, Inputs, PlanInput, decide
+from wm_planner.safety.limits import load_limits, shipped_limits
 from wm_planner.safety.reasons import Reason, State, describe
-from wm_ros.convert import ndarray, scan_array, to_ns, to_stamp
+from wm_planner.safety.route import route_from
+from wm_ros.convert import ndarray, odom_pose, path_xy, scan_array, to_ns, to_stamp
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
-from wm_ros.topics import BELIEF, CONTROL, ODOM, PLAN, SAFETY, SCAN, STATUS
+from wm_ros.topics import BELIEF, CONTROL, ODOM, PLAN, ROUTE, SAFETY, SCAN, STATUS
 
 ADVICE = {
     Reason.SCAN_STALE: "is the simulator or lidar running?",
     Reason.ODOM_STALE: "is the simulator or vehicle running?",
     Reason.PLAN_LOST: "are perception, dynamics and planner running?",
+    Reason.OFF_ROUTE: "is the car on its route, and is odometry in the route's frame?",
     Reason.CLOCK_FROZEN: "does somebody publish /clock?",
 }
 
@@ -39,7 +41,7 @@ class SafetyGateNode(StackNode):
         super().__init__("safety_gate_node")
         self.mode = self.declare("mode", "realtime", "As sim_node's.", choices=("realtime", "lockstep"))
         self.rate_hz = self.declare("rate_hz", 50.0, "Decisions a second (realtime), Hz.", range=(5.0, 200.0))
-        self.limits_file = self.declare("limits_file", "", "YAML file of limits; empty: the built-in ones.")
+        self.limits_file = self.declare("limits_file", "", "YAML file of limits; empty: params/limits.yaml as shipped.")
         self.surprise_max_nats = self.declare(
             "surprise_max_nats",
             0.0,
@@ -48,7 +50,7 @@ class SafetyGateNode(StackNode):
         )
 
     def configure(self) -> None:
-        self.limits = load_limits(self.limits_file) if self.limits_file else Limits()
+        self.limits = load_limits(self.limits_file) if self.limits_file else shipped_limits()
         if self.surprise_max_nats > 0.0:
             self.limits = replace(self.limits, surprise_max_nats=self.surprise_max_nats)
         self.inputs = Inputs(engaged=False)
@@ -59,6 +61,7 @@ class SafetyGateNode(StackNode):
         self.answer: ControlCommand | None = None  # lockstep: to the newest frame
         self.joiner = StampJoiner("plan", "belief", "scan", "odom", "status")
         self.control, self.state = self.advertise(CONTROL), self.advertise(SAFETY)
+        self.subscribe(ROUTE, self.on_route)  # first: a route goes before the frames that arrive together with it
         for topic, name in ((STATUS, "status"), (SCAN, "scan"), (ODOM, "odom"), (BELIEF, "belief"), (PLAN, "plan")):
             self.subscribe(topic, partial(self.on_message, name))
         self.create_service(SetBool, "safety/engage", self.on_engage)
@@ -73,6 +76,9 @@ class SafetyGateNode(StackNode):
             self.destroy_timer(timer)
 
     # Hearing.
+
+    def on_route(self, msg: Path) -> None:
+        self.inputs = replace(self.inputs, route=route_from(path_xy(msg)))
 
     def on_message(self, name: str, msg: Plan | Belief | LaserScan | Odometry | VehicleStatus) -> None:
         if self.mode == "realtime":
@@ -96,7 +102,8 @@ class SafetyGateNode(StackNode):
         elif name == "scan":
             self.inputs = replace(self.inputs, scan=scan_array(msg), scan_stamp_ns=to_ns(msg.header.stamp))
         elif name == "odom":
-            self.inputs = replace(self.inputs, odom_stamp_ns=to_ns(msg.header.stamp))
+            pose = odom_pose(msg)[:3]
+            self.inputs = replace(self.inputs, pose=pose, odom_stamp_ns=to_ns(msg.header.stamp))
         else:
             if msg.mode == VehicleStatus.MODE_READY:
                 self.memory = GateState()
@@ -174,6 +181,8 @@ class SafetyGateNode(StackNode):
 
     def show(self, decision: Decision) -> None:
         """Publish the state when it or its reasons changed."""
+        if decision.fault:
+            self.get_logger().error(f"fault inside the gate: {decision.fault}", throttle_duration_sec=1.0)
         self.decision = decision
         now = (decision.state, decision.reasons)
         if now != self.shown:

@@ -2,11 +2,17 @@
 
 import math
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from wm_planner.errors import PlannerError
 
+_PLACES = (
+    "launch/params/limits.yaml",  # workspace
+    "share/wm_bringup/params/limits.yaml",  # installed, one prefix for all packages
+    "wm_bringup/share/wm_bringup/params/limits.yaml",  # installed, one prefix a package
+)
 _MEASURABLE_MPS = 3.0  # slower than this, yaw rate says little about the car
 _TIGHTEST, _WIDEST = 0.6, 2.0  # how far the measured car may move the nominal steering bound
 
@@ -30,11 +36,13 @@ class Limits:
     # Actuators and comfort bounds.
     steering_max_rad: float = _limit(0.6, 0.05, 1.2, "rad")
     steering_rate_max_radps: float = _limit(0.8, 0.05, 3.0, "rad/s")
-    steering_burst_s: float = _limit(0.1, 0.0, 0.5, "s")  # slew saved up while a plan's step is held
+    steering_burst_s: float = _limit(0.1, 0.02, 0.5, "s")  # slew saved up while a plan's step is held
     acceleration_max_mps2: float = _limit(3.0, 0.1, 10.0, "m/s^2")
     deceleration_max_mps2: float = _limit(6.0, 1.0, 12.0, "m/s^2")
     lateral_acceleration_max_mps2: float = _limit(3.0, 0.5, 10.0, "m/s^2")  # ISO 11270
     lateral_jerk_max_mps3: float = _limit(5.0, 0.5, 50.0, "m/s^3")  # ISO 11270
+    throttle_jerk_max_mps3: float = _limit(60.0, 1.0, 200.0, "m/s^3")  # of acceleration that rises; braking is free
+    throttle_burst_s: float = _limit(0.1, 0.02, 0.5, "s")  # rise saved up while a plan's step is held
     speed_max_mps: float = _limit(25.0, 1.0, 60.0, "m/s")
 
     # Stops.
@@ -63,6 +71,10 @@ class Limits:
     corridor_overlap: float = _limit(0.5, 0.05, 1.0, "1")  # part of a sector's arc inside the corridor
     standstill_gap_m: float = _limit(0.6, 0.0, 5.0, "m")  # kept when all has stopped
 
+    # Off the route: the receiver's error (metres) plus a lane; a backstop, not lane keeping.
+    departure_max_m: float = _limit(6.0, 1.0, 50.0, "m")  # of base_link from the route
+    departure_ahead_s: float = _limit(0.8, 0.0, 3.0, "s")  # judged now and this much later
+
     # World model surprised: 0 switches it off (the model's own calibrated p99.9 belongs here).
     surprise_max_nats: float = _limit(0.0, 0.0, 1e6, "nats")
 
@@ -71,7 +83,7 @@ class Limits:
             value, low, high = getattr(self, item.name), item.metadata["low"], item.metadata["high"]
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise PlannerError(f"limit {item.name}: {value!r} is not a number; give {item.metadata['unit']}.")
-            if not (math.isfinite(value) and low <= value <= high):
+            if not low <= value <= high:  # NaN compares false
                 raise PlannerError(
                     f"limit {item.name}: {value} is outside {low}..{high} {item.metadata['unit']}; change it."
                 )
@@ -92,6 +104,16 @@ def load_limits(path: str | Path) -> Limits:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PlannerError(f"limits {path}: not YAML; write one 'name: number' a line.") from error
     return limits_from(content, f"limits {path}")
+
+
+@cache
+def shipped_limits() -> Limits:
+    """The limits of launch/params/limits.yaml, which the gate node and the in-process agent share."""
+    for root in Path(__file__).resolve().parents:
+        for place in _PLACES:
+            if (root / place).is_file():
+                return load_limits(root / place)
+    raise PlannerError("params/limits.yaml is not installed with wm_bringup; build the workspace again: make setup.")
 
 
 def limits_from(content: Any, origin: str = "limits") -> Limits:

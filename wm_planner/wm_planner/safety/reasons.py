@@ -40,6 +40,7 @@ class Reason(IntFlag):
     SURPRISE = 1024
     LIMITED = 2048
     FAULT = 4096
+    OFF_ROUTE = 8192
 
 
 WORDS: dict[Reason, str] = {
@@ -56,6 +57,7 @@ WORDS: dict[Reason, str] = {
     Reason.SURPRISE: "world model surprised",
     Reason.LIMITED: "command limited",
     Reason.FAULT: "fault inside the gate",
+    Reason.OFF_ROUTE: "off the route",
 }
 
 REFUSALS = Reason.PLAN_INVALID | Reason.PLAN_SEQUENCE | Reason.PLAN_FUTURE

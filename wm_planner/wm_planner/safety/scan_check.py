@@ -5,6 +5,7 @@ the sector, and counts only when a good part of that arc lies in the corridor th
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,16 +173,11 @@ def _planned_curvature(memory: GateState, driven_1pm: float, limits: Limits) -> 
     return driven_1pm + added / effective_wheelbase(memory.speed_mps, limits)
 
 
-_SECTORS: dict[int, tuple[slice, Floats, Floats]] = {}
-
-
+@lru_cache(maxsize=4)
 def _sectors(size: int) -> tuple[slice, Floats, Floats]:
     """The sectors in view, and cosine and sine [3, S] of their right edge, centre and left edge."""
-    if size not in _SECTORS:
-        sector = 2.0 * math.pi / size
-        centres = -math.pi + (np.arange(size) + 0.5) * sector
-        in_view = np.flatnonzero(np.abs(centres) <= _VIEW_RAD)
-        view = slice(int(in_view[0]), int(in_view[-1]) + 1) if len(in_view) else slice(0, 0)
-        edges = centres[view] + np.array([[-0.5], [0.0], [0.5]]) * sector
-        _SECTORS[size] = (view, np.cos(edges), np.sin(edges))
-    return _SECTORS[size]
+    sector = 2.0 * math.pi / size
+    centres = -math.pi + (np.arange(size) + 0.5) * sector
+    in_view = np.flatnonzero(np.abs(centres) <= _VIEW_RAD)
+    edges = centres[in_view] + np.array([[-0.5], [0.0], [0.5]]) * sector
+    return slice(int(in_view[0]), int(in_view[-1]) + 1), np.cos(edges), np.sin(edges)

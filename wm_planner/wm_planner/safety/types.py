@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_planner.safety.reasons import Source, State
+from wm_planner.safety.route import Pose, Route
 
 Array = NDArray[np.float32]
 
@@ -43,6 +44,8 @@ class Inputs:
     scan: Array | None = None  # [72] m, nearest return in each sector, first sector starting at -pi
     scan_stamp_ns: int | None = None
     surprise_nats: float | None = None  # of the newest belief, where known
+    pose: Pose | None = None  # odometry's, in the route's frame; None: not known
+    route: Route | None = None  # None: not heard, nothing is said about leaving it
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,11 @@ class GateState:
     speed_mps: float = 0.0  # last finite
     yaw_rate_radps: float = 0.0  # last finite
     status_ns: int | None = None  # stamp of the last usable vehicle status
+    odom_ns: int | None = None  # stamp of the last usable odometry
+    pose: Pose | None = None  # its pose
     scan_ns: int | None = None  # stamp of the last usable scan
     steering_credit_s: float = 0.0  # slew time saved up
+    throttle_credit_s: float = 0.0  # the same for acceleration that rises
     track: ScanTrack | None = None
     surprised: int = 0  # decisions in a row above the surprise limit
     surprise_plan_seq: int | None = None
@@ -99,3 +105,4 @@ class Decision:
     command_age_s: float  # age of the plan in use; inf without one
     clock_age_s: float  # steady seconds since ROS time last moved
     gate_state: GateState = field(repr=False)
+    fault: str = ""  # what went wrong inside the gate, where the reasons hold FAULT

@@ -1,0 +1,69 @@
+"""Has the car left its route, or will it in a moment? From route and odometry alone, without help from any model.
+
+The receiver may be metres off and a route says nothing about the width of the road, so this is a backstop: it stops a
+car that is plainly elsewhere, it does not keep a lane.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wm_planner.safety.limits import Limits
+
+Floats = NDArray[np.float64]
+Pose = tuple[float, float, float]  # x, y in m, yaw in rad, in the route's frame
+
+_STEP_MIN_M = 1e-6
+_YAW_RATE_BELIEVED_RADPS = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """A route ready to be measured against: its segments, none of them without length."""
+
+    start: Floats  # [S, 2] m, where each begins
+    along: Floats  # [S, 2] unit vector of each
+    first: Floats  # [S] m along each from which on it counts; the route goes straight on before its first point
+    last: Floats  # [S] m along each up to which it counts; the route goes straight on behind its last point
+
+
+def route_from(points: ArrayLike) -> Route | None:
+    """The route through points [W, 2] in m; None where they are not finite or make no way."""
+    way = np.asarray(points, dtype=np.float64)
+    if way.ndim != 2 or way.shape[1] != 2 or not np.isfinite(way).all():
+        return None
+    steps = np.diff(way, axis=0)
+    with np.errstate(over="ignore"):
+        length = np.hypot(steps[:, 0], steps[:, 1])
+    moving = np.isfinite(length) & (length > _STEP_MIN_M)
+    if not moving.any():
+        return None
+    start, along, last = way[:-1][moving], steps[moving] / length[moving, None], length[moving]
+    first = np.zeros_like(last)
+    first[0], last[-1] = -math.inf, math.inf
+    return Route(start, along, first, last)
+
+
+def distance_to(route: Route, x_m: float, y_m: float) -> float:
+    """Metres from a place to the nearest point of the route."""
+    away = np.array([x_m, y_m]) - route.start  # [S, 2]
+    at = np.clip((away * route.along).sum(axis=1), route.first, route.last)
+    beside = away - at[:, None] * route.along
+    return float(np.hypot(beside[:, 0], beside[:, 1]).min())
+
+
+def off_route(route: Route | None, pose: Pose | None, speed_mps: float, yaw_rate_radps: float, limits: Limits) -> bool:
+    """Whether the car is farther from its route than allowed, or will be in `departure_ahead_s` on its present arc.
+
+    Without a route or a pose nothing is known and nothing is said.
+    """
+    if route is None or pose is None:
+        return False
+    x, y, yaw = pose
+    turning = min(max(yaw_rate_radps, -_YAW_RATE_BELIEVED_RADPS), _YAW_RATE_BELIEVED_RADPS)
+    chord = yaw + 0.5 * turning * limits.departure_ahead_s
+    way = speed_mps * limits.departure_ahead_s
+    ahead = distance_to(route, x + way * math.cos(chord), y + way * math.sin(chord))
+    return max(distance_to(route, x, y), ahead) > limits.departure_max_m
