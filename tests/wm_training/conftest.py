@@ -148,6 +148,8 @@ def sequences() -> Sequences:
 def config(tmp_path: Path) -> TrainConfig:
     return TrainConfig(
         out=tmp_path / "run",
+        perception_steps=2,
+        perception_batch=6,
         joint_steps=2,
         dynamics_steps=2,
         imagination_steps=2,

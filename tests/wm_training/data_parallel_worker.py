@@ -52,9 +52,9 @@ def whole_run(folder: Path, sequences: Sequences) -> None:
     train_module.WorldModelConfig = lambda: SMALL
     train_module.export_model = lambda *_: (folder / "exported").touch(exist_ok=False)
     config = train_module.TrainConfig(
-        out=folder / "run", joint_steps=2, dynamics_steps=2, imagination_steps=2, batch=3, dynamics_batch=4,
-        imagination_batch=4, length=20, checkpoint_every=2, held_out=0.25, pictures_every=0, threads=1,
-        accelerator="cpu",
+        out=folder / "run", perception_steps=2, joint_steps=2, dynamics_steps=2, imagination_steps=2,
+        perception_batch=6, batch=3, dynamics_batch=4, imagination_batch=4, length=20, checkpoint_every=2,
+        held_out=0.25, pictures_every=0, threads=1, accelerator="cpu",
     )  # fmt: skip
     answer = train_module.train(config)
     rank = torch.distributed.get_rank()

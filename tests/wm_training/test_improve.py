@@ -76,7 +76,7 @@ def test_families_that_failed_are_driven_more() -> None:
 
 def test_the_steps_of_a_round_are_shared_out_completely() -> None:
     assert all(sum(phase_steps(steps)) == steps and min(phase_steps(steps)) >= 0 for steps in (1, 7, 300, 7900))
-    usual = TrainConfig()
+    usual = TrainConfig(perception_steps=0)
     assert phase_steps(usual.steps) == (usual.joint_steps, usual.dynamics_steps, usual.imagination_steps)
 
 
@@ -132,6 +132,7 @@ def test_a_round_goes_on_from_the_best_model_and_a_rejected_one_is_left_behind(t
     assert [one.verdict.keep for one in state.rounds] == [True, False, True] and state.kept == 3
     first = three_rounds.out / "round-01" / "train" / "model"
     assert [c.start_from for c in stub.configs("train")] == [three_rounds.model, first, first]
+    assert all(c.perception_steps == 0 and c.steps == three_rounds.steps for c in stub.configs("train"))
     assert [c.agent for c in stub.configs("collect")] == [f"model:{m}" for m in (three_rounds.model, first, first)]
     assert (state.rounds[2].verdict.score_before, state.rounds[2].verdict.score) == (60.0, 70.0)
 

@@ -107,7 +107,7 @@ def test_the_trained_filter_is_the_exported_filter(sequences: Sequences) -> None
 def test_a_loss_that_is_not_finite_names_its_term(config: TrainConfig, sequences: Sequences) -> None:
     sequences.reward[:] = np.nan
     with pytest.raises(TrainingError, match=r"not finite at step 0 \(.*reward"):
-        train(config)
+        train(replace(config, perception_steps=0))
 
 
 @pytest.mark.usefixtures("tiny_training")
@@ -123,12 +123,25 @@ def test_held_out_episodes_are_never_trained_on() -> None:
     assert not set(training) & set(held_out)
 
 
-def test_the_learning_rate_warms_up_and_falls() -> None:
-    config = TrainConfig(joint_steps=400, dynamics_steps=600, warmup=100)
-    shares = [config.rates.share(step) for step in range(1000)]
-    assert shares[0] == pytest.approx(0.01)
-    assert max(shares) == pytest.approx(1.0, abs=1e-3)
-    assert shares[-1] == pytest.approx(0.05, abs=1e-3)
+def test_every_phase_warms_up_to_its_rate_and_falls_to_a_twentieth_and_imagination_keeps_its_own() -> None:
+    config = TrainConfig(perception_steps=300, joint_steps=400, dynamics_steps=600, imagination_steps=50, warmup=100)
+    phases = config.phases
+    assert [(p.first_step, p.last_step) for p in phases] == [(0, 300), (300, 700), (700, 1300), (1300, 1350)]
+    assert [p.length for p in phases] == [1, config.length, config.length, config.length]
+    for phase in phases[:3]:
+        shares = np.array([phase.rate_at(step) for step in range(phase.first_step, phase.last_step)])
+        shares /= config.learning_rate
+        np.testing.assert_allclose(shares[:100], np.arange(1, 101) / 100)
+        assert shares.max() == pytest.approx(1.0) and shares[-1] == pytest.approx(0.05, abs=1e-3)
+        assert (np.diff(shares[100:]) < 0).all()
+        assert shares[100 + (len(shares) - 100) // 2] == pytest.approx(0.525, abs=1e-6)
+    assert {phases[3].rate_at(step) for step in range(1300, 1350)} == {config.imagination_rate}
+
+
+def test_a_phase_shorter_than_its_warm_up_reaches_its_rate_and_one_without_steps_is_left_out() -> None:
+    (short,) = TrainConfig(perception_steps=4, joint_steps=0, dynamics_steps=0, imagination_steps=0).phases
+    rates = [short.rate_at(step) for step in range(4)]
+    assert rates == pytest.approx([0.25 * k * short.peak_rate for k in (1, 2, 3, 4)])
 
 
 def test_imagination_learns_only_from_actions_that_no_expert_had_a_say_in() -> None:
@@ -154,7 +167,7 @@ def test_training_goes_on_from_a_finished_model(
 ) -> None:
     first = WorldModel(SMALL)
     write_model_folder(tmp_path / "first", first, training={}, metrics={}, disagreement_p95=1.0, surprise_p999=1.0)
-    steps = {"joint_steps": 0, "dynamics_steps": 1, "imagination_steps": 0}
+    steps = {"perception_steps": 0, "joint_steps": 0, "dynamics_steps": 1, "imagination_steps": 0}
     train(replace(config, start_from=tmp_path / "first", learning_rate=1e-6, **steps))
     (weights,) = tiny_training
     for name, value in first.state_dict().items():
@@ -173,7 +186,7 @@ def test_training_goes_on_from_a_model_that_had_fewer_labels(
     grown = with_every_label(load_world_model(tmp_path / "first"))
     assert torch.equal(grown.heads.out.weight[:-2], first.heads.out.weight) and not grown.heads.out.weight[-2:].any()
     assert torch.equal(grown.heads.out.bias[:-2], first.heads.out.bias) and not grown.heads.out.bias[-2:].any()
-    steps = {"joint_steps": 0, "dynamics_steps": 1, "imagination_steps": 0}
+    steps = {"perception_steps": 0, "joint_steps": 0, "dynamics_steps": 1, "imagination_steps": 0}
     train(replace(config, start_from=tmp_path / "first", learning_rate=1e-6, **steps))
     (weights,) = tiny_training
     assert torch.allclose(weights["heads.out.weight"], grown.heads.out.weight, atol=1e-4)

@@ -64,8 +64,8 @@ def test_two_processes_learn_what_one_learns_from_the_joined_windows(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert (two_processes / "exported").exists()
     checkpoint = read_checkpoint(two_processes / "run")
-    assert (checkpoint.step, checkpoint.settings["processes"]) == (6, 2)
-    assert checkpoint.spent.frames == 2 * 20 * (2 * 3 + 2 * 4 + 2 * 4)
+    assert (checkpoint.step, checkpoint.settings["processes"]) == (8, 2)
+    assert checkpoint.spent.frames == 2 * (2 * 6 + 20 * (2 * 3 + 2 * 4 + 2 * 4))
 
 
 def test_processes_draw_other_windows_and_other_noise_and_the_first_those_of_a_single_one() -> None:
@@ -138,7 +138,7 @@ def test_time_memory_and_rate_are_kept_and_said(config: TrainConfig, capsys: pyt
     figures = read_checkpoint(config.out).spent.figures()
     assert set(figures) == {"seconds", "frames_per_s", "peak_memory_mib"}
     assert figures["peak_memory_mib"] > 10
-    assert read_checkpoint(config.out).spent.frames == 20 * (2 * 3 + 2 * 4 + 2 * 4)
+    assert read_checkpoint(config.out).spent.frames == 2 * 6 + 20 * (2 * 3 + 2 * 4 + 2 * 4)
     assert f"{figures['frames_per_s']} frames/s, {figures['peak_memory_mib']} MiB at most" in capsys.readouterr().out
 
 

@@ -22,7 +22,7 @@ from wm_training.loop import Loop
 from wm_training.train import TrainConfig, train
 
 Weights = dict[str, torch.Tensor]
-STEPS = 6  # of all phases: 2 of the whole model, 2 of dynamics, 2 of imagination
+STEPS = 8  # of all phases: 2 each of perception, the whole model, dynamics and imagination
 
 
 def interrupt(*_: object, **__: object) -> None:
@@ -58,7 +58,7 @@ def test_a_run_resumed_after_any_step_of_any_phase_equals_the_uninterrupted_one_
         train(replace(run, resume=True))
         whole, resumed = tiny_training[0], tiny_training[-1]
         assert all(torch.equal(whole[name], resumed[name]) for name in whole), f"stopped in step {step}"
-        # Not the model alone: optimiser, average and actor-critic too.
+        # Not the model alone: optimiser, average, actor-critic and the first phase's read-outs too.
         left, right = (load_file(folder / CHECKPOINT_FILE) for folder in (config.out, run.out))
         assert left.keys() == right.keys()
         assert all(torch.equal(left[name], right[name]) for name in left)
@@ -115,6 +115,7 @@ def test_a_run_stopped_in_its_last_step_still_writes_its_model(
         ({"batch": 5}, r"batch 3 \(now 5\)"),
         ({"ema_decay": 0.9}, r"ema_decay 0.998 \(now 0.9\)"),
         ({"seed": 1}, r"seed 0 \(now 1\)"),
+        ({"perception_batch": 5}, r"perception_batch 6 \(now 5\)"),
         ({"imagination_steps": 3}, r"imagination_steps 2 \(now 3\)"),
     ],
 )

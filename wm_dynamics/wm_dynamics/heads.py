@@ -13,7 +13,7 @@ LABEL_NAMES = (
     "lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "red_light_gap", "crossing_time",
 )  # fmt: skip
 LABEL_SCALE = (0.3, 0.05, 0.01, 10.0, 2.0, 10.0, 2.0)  # m, rad, 1/m, m, m/s, m, s
-LOG_STD_RANGE = (-3.0, 0.0)
+LOG_STD_RANGE = (-4.0, 0.0)
 
 
 class Readout(NamedTuple):

@@ -15,7 +15,7 @@ NEAR_M = 8.0  # range at which the near channel of the scan has fallen to 1/e
 
 
 def camera_to_unit(camera: Tensor) -> Tensor:
-    """uint8 [B, H, W, 3] -> float [B, 3, H, W] in [-0.5, 0.5]."""
+    """uint8, or float of the same range, [B, H, W, 3] -> float [B, 3, H, W] in [-0.5, 0.5]."""
     return camera.permute(0, 3, 1, 2).float() / 255.0 - 0.5
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wm_dynamics.heads import LABEL_NAMES
+from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
 from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.errors import TrainingError
 from wm_training.joined import Joined
@@ -17,6 +19,7 @@ from wm_training.sequences import Sequences
 
 RISK_STEPS = 8  # a frame is risky when the accident comes within so many steps of 0.1 s
 HARDEST_BRAKING_MPS2 = 6.0
+NEAR_GAP_M = 40.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Batch:
     scan: Tensor  # [B, T, 72]
     state: Tensor  # [B, T, 15]
     action: Tensor  # [B, T, 2] decided at the frame
+    advice: Tensor  # [B, T, 2] what an expert would have done there; NaN where none was asked
     reward: Tensor  # [B, T] earned by arriving at the frame
     alive: Tensor  # [B, T] 0 at a frame that is a collision, off the road or over a red light: nothing good follows
     collision_risk: Tensor  # [B, T]
@@ -80,11 +84,54 @@ class BatchSource:
         # Every frame is equally likely to be drawn as the start of a window.
         self._share = np.cumsum(end - begin) / (end - begin).sum()
 
-    def draw(self, step: int, count: int, pictures: int = 1) -> Batch:
-        """`count` windows for training step `step`, each with some `pictures` to reconstruct."""
+    def draw_frames(self, step: int, count: int) -> Batch:
+        """`count` single frames for training step `step`: one half any, the other from where something is up.
+
+        A light is red on one frame in fifty; to read it the encoder has to see it more often than that. Each of the
+        things in `eventful` has an equal share of that half.
+        """
         rng = np.random.default_rng((self.seed, step))
+        sets = [found for found in self._eventful if len(found)]
+        eventful = count // 2 if sets else 0
+        begin, end = self._draw_episodes(rng, count - eventful)
+        parts = [begin + (rng.random(len(begin)) * (end - begin)).astype(np.int64)]
+        shares = np.array_split(rng.random(eventful), len(sets)) if sets else []
+        parts += [found[(share * len(found)).astype(np.int64)] for found, share in zip(sets, shares, strict=True)]
+        at = np.concatenate(parts)
+        return self.windows(at, at + 1, np.zeros((count, 0), np.int64))
+
+    @cached_property
+    def _eventful(self) -> list[np.ndarray]:
+        """Frames of these episodes with a red light, one who crosses, somebody near ahead, or danger; int64 each."""
+        mine = np.zeros(len(self.sequences), bool)
+        for begin, end in zip(self._begin, self._end, strict=True):
+            mine[begin:end] = True
+        red, crossing, gap = (
+            np.asarray(getattr(self.sequences, n)) for n in ("red_light_gap", "crossing_time", "gap_ahead")
+        )
+        up = (
+            red < RED_LIGHT_MAX_M,
+            crossing < CROSSING_MAX_S,
+            gap < NEAR_GAP_M,
+            self._collision_risk,
+            self._off_road_risk,
+        )
+        return [np.flatnonzero(flags & mine) for flags in up]
+
+    def _draw_episodes(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """First and end frame of episodes, each as likely as it is long. int64[count] each"""
         episode = np.searchsorted(self._share, rng.random(count), side="right").clip(max=len(self._begin) - 1)
-        begin, end = self._begin[episode], self._end[episode]
+        return self._begin[episode], self._end[episode]
+
+    def draw(self, step: int, count: int, pictures: int = 1) -> Batch:
+        """`count` windows for training step `step`, each with some `pictures` to reconstruct.
+
+        Windows of one frame are drawn as `draw_frames` says.
+        """
+        if self.length == 1:
+            return self.draw_frames(step, count)
+        rng = np.random.default_rng((self.seed, step))
+        begin, end = self._draw_episodes(rng, count)
         start = begin + (rng.random(count) * (end - begin)).astype(np.int64)
         # A start near the end moves back, so that how a drive ends is seen often.
         start = np.maximum(np.minimum(start, end - self.length), begin)
@@ -104,6 +151,7 @@ class BatchSource:
             scan=_floats(sequences.scan, index),
             state=_floats(sequences.state, index),
             action=_floats(sequences.action, index),
+            advice=_floats(sequences.advice, index),
             taught=_floats(sequences.taught, index),
             reward=_floats(sequences.reward, index),
             alive=_floats(self._alive, index),

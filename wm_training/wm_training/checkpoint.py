@@ -53,7 +53,7 @@ class Checkpoint:
     scaler: dict[str, Any]  # of mixed precision with 16 bits, else empty
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors of model, average, actor_critic or optimizer, under their own names."""
+        """The tensors of model, average, actor_critic, frame_teacher or optimizer, under their own names."""
         start = name + "/"
         return {key.removeprefix(start): value for key, value in self.tensors.items() if key.startswith(start)}
 
@@ -79,6 +79,7 @@ def save_checkpoint(
     tensors = dict(_named("model", learner.model.state_dict().items()))
     tensors |= _named("average", training.average.weights.items())
     tensors |= _named("actor_critic", learner.actor_critic.state_dict().items())
+    tensors |= _named("frame_teacher", learner.frame_teacher.state_dict().items())
     for index, state in training.optimizer.state_dict()["state"].items():
         tensors |= _named(f"optimizer/{index}", state.items())
     said = {"step": step, "spent": asdict(spent), "settings": settings, "scaler": scaler}
@@ -103,6 +104,7 @@ def restore(checkpoint: Checkpoint, training: Training, settings: dict[str, Any]
     try:
         training.learner.model.load_state_dict(checkpoint.part("model"))
         training.learner.actor_critic.load_state_dict(checkpoint.part("actor_critic"))
+        training.learner.frame_teacher.load_state_dict(checkpoint.part("frame_teacher"))
         training.average.load(checkpoint.part("average"))
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in checkpoint.part("optimizer").items():

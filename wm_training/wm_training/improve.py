@@ -48,7 +48,7 @@ class ImproveConfig:
     episodes: int = 220
     """Drives of the model that are collected a round."""
     steps: int = 1200
-    """Training steps a round, shared out over the phases as in `wm train`."""
+    """Training steps a round, shared out as in `wm train` over all phases but the first: the encoder sees already."""
     learning_rate: float = 3e-4
     """Highest learning rate; the model has learned already, so it is less than that of `wm train`."""
     batch: int = 24
@@ -175,6 +175,7 @@ class Rounds:
             TrainConfig(
                 bags=(*config.bags, *(self._bags(number) for number in range(1, one.number + 1))),
                 out=out, start_from=model_of(config.out, self.state, one.start),
+                perception_steps=0,  # the encoder reads frames already; alone it would move away from the rest
                 joint_steps=joint, dynamics_steps=dynamics, imagination_steps=imagination, batch=config.batch,
                 dynamics_batch=4 * config.batch, length=config.length, learning_rate=config.learning_rate,
                 warmup=max(1, config.steps // 10), held_out=config.held_out,
@@ -228,7 +229,7 @@ def figures(report: CollectReport) -> dict[str, Any]:
 
 def phase_steps(steps: int) -> tuple[int, int, int]:
     """Steps of the whole model, of the dynamics and of imagination, in the proportions of `wm train`'s defaults."""
-    usual = TrainConfig()
+    usual = TrainConfig(perception_steps=0)
     dynamics, imagination = (steps * part // usual.steps for part in (usual.dynamics_steps, usual.imagination_steps))
     return steps - dynamics - imagination, dynamics, imagination
 

@@ -31,7 +31,6 @@ class LoopConfig:
 
     out: Path
     seed: int
-    length: int  # frames a window
     clip_norm: float
     steps: int  # of all phases
     checkpoint_every: int
@@ -58,12 +57,12 @@ class Loop:
         learner.take_up(phase.task)
         self._module = self.fabric.setup_module(learner)  # anew: data-parallel training has to know what is frozen
 
-    def run(self, phase: Phase, source: BatchSource, first: int, rates: Rates) -> None:
+    def run(self, phase: Phase, source: BatchSource, first: int) -> None:
         """Steps `first` to the end of a phase that has begun. Ctrl-C ends it after a whole step, with a checkpoint."""
         config, main = self.config, self.fabric.is_global_zero
         board_folder = config.out / "tensorboard" if main else None
         began, before = time.monotonic(), self.spent
-        frames = phase.batch * config.length * self.fabric.world_size
+        frames = phase.batch * phase.length * self.fabric.world_size
         with (
             asked_to_stop() as stop,
             Board(board_folder, first) as board,
@@ -71,7 +70,7 @@ class Loop:
             TrainingProgress(phase.task, first, phase.last_step, shown=main) as progress,
         ):
             for step in range(first, phase.last_step):
-                rate = rates.at(step)
+                rate = phase.rate_at(step)
                 terms, norm = self.step(feed.take(step), step, rate)
                 done, seconds = step + 1, time.monotonic() - began
                 self.spent = before.more(seconds, (done - first) * frames, peak_memory_mib())
@@ -129,25 +128,6 @@ class Loop:
             return asked
         flag = torch.tensor(float(asked), device=self.fabric.device)
         return float(cast(torch.Tensor, self.fabric.all_reduce(flag, reduce_op="sum"))) > 0.0
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Learning rate by step: linear warm-up, half a cosine down to 5 %; in imagination a constant."""
-
-    peak: float
-    warmup: int
-    world_steps: int  # of the phases that train the world model
-    imagination: float
-
-    def at(self, step: int) -> float:
-        return self.imagination if step >= self.world_steps else self.peak * self.share(step)
-
-    def share(self, step: int) -> float:
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.world_steps - self.warmup)
-        return 0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
 
 
 def _check_finite(terms: dict[str, float], step: int) -> None:

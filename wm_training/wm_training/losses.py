@@ -45,6 +45,7 @@ class LossConfig:
 
 # Of LABEL_NAMES: staying in the lane hangs on the first two.
 LABEL_WEIGHT = (3.0, 3.0, 1.0, 1.5, 1.5, 1.5, 1.5)
+ADVICE_STD = 0.1  # action units: spread of the policy at which its term weighs as it says
 
 
 def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
@@ -68,13 +69,7 @@ def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tup
     returns = lambda_returns(batch, read.value.detach(), model.config.gamma, config.return_lambda)  # [B, T]
     terms |= _readout_terms(read, batch, returns, config, valid, prefix="")
 
-    mean, std = model.policy(beliefs.detach()[:, :-1])
-    log_prob = torch.distributions.Normal(mean, std).log_prob(batch.action[:, :-1]).sum(-1)
-    # Advantage-weighted regression (Peng et al. 2019, eq. 6): imitate what turned out better than usual.
-    # Where no reward was recorded there is none to tell: every action is imitated alike.
-    advantage = ((returns - read.value.detach()) * batch.knows("reward"))[:, :-1]
-    weight = (advantage / config.advantage_scale).clamp(-3.0, 1.5).exp()
-    terms["policy"] = -config.policy * _mean(weight * log_prob, valid[:, 1:])
+    terms["policy"] = config.policy * _policy_error(model, batch, beliefs, returns - read.value.detach(), config)
 
     imagined, targets, imagined_valid, spread_kl = _imagine(model, batch, beliefs, posteriors, returns, config)
     future, future_returns = targets
@@ -126,6 +121,25 @@ def lambda_returns(batch: Batch, value: Tensor, gamma: float, lam: float) -> Ten
         out[:, step] = torch.where(valid[:, step + 1] > 0, earned, value[:, step])
     # After the crash itself there is nothing left to earn.
     return out * batch.alive
+
+
+def _policy_error(model: WorldModel, batch: Batch, beliefs: Tensor, advantage: Tensor, config: LossConfig) -> Tensor:
+    """How unlikely the policy finds what the expert advised, and where none was asked, what turned out well. []
+
+    Where an expert was asked, its answer is the target whoever drove (Ross et al. 2011, DAgger), and the belief learns
+    to carry what the answer hangs on. Elsewhere advantage-weighted regression (Peng et al. 2019, eq. 6) imitates what
+    turned out better than usual; where no reward was recorded either, every action alike.
+    """
+    asked = torch.isfinite(batch.advice).all(dim=-1)  # [B, T]
+    target = torch.where(asked[..., None], batch.advice, batch.action)
+    mean, std = model.policy(torch.where(asked[..., None], beliefs, beliefs.detach()))
+    log_prob = torch.distributions.Normal(mean, std).log_prob(target)
+    # The gradient of a Gaussian is divided by its variance; times the standard deviation it counts errors in these
+    # (Seitzer et al. 2022, beta-NLL with beta = 1/2), so that the belief is not torn about where the policy is sure.
+    log_prob = (log_prob * std.detach() / ADVICE_STD).sum(-1)
+    regression = ((advantage * batch.knows("reward")) / config.advantage_scale).clamp(-3.0, 1.5).exp()
+    weight = torch.where(asked, 1.0, regression)
+    return -_mean((weight * log_prob)[:, :-1], batch.valid[:, 1:])
 
 
 def _imagine(

@@ -24,8 +24,8 @@ from wm_training.ema import WeightAverage
 from wm_training.errors import TrainingError
 from wm_training.export import export_model, split_episodes
 from wm_training.interrupt import stopping_says
-from wm_training.learner import Learner, Phase
-from wm_training.loop import Loop, LoopConfig, Rates
+from wm_training.learner import Learner, Phase, Task
+from wm_training.loop import Loop, LoopConfig
 from wm_training.sequences import Sequences, load_sequences
 
 JOINT_PICTURES, DYNAMICS_PICTURES, IMAGINATION_PICTURES = 7, 1, 1  # of a window's frames are drawn to reconstruct
@@ -43,8 +43,12 @@ class TrainConfig:
     """Folder for checkpoints and logs; the model is OUT/model."""
     start_from: Path | None = None
     """Model folder to go on from, for example with more or other bags; None: a new model."""
+    perception_steps: int = 8000
+    """Steps of the encoder alone, on single frames."""
+    perception_batch: int = 256
+    """Frames a step and process of the encoder alone."""
     joint_steps: int = 4800
-    """Steps of the whole model; a step sees batch x length frames."""
+    """Steps of the whole model after those; a step sees batch x length frames."""
     dynamics_steps: int = 2700
     """Steps after those, with the encoder finished: everything behind it, on more windows a step."""
     batch: int = 24
@@ -61,7 +65,7 @@ class TrainConfig:
     """Learning rate of imagination."""
     learning_rate: float = 8e-4
     warmup: int = 200
-    """Steps until the learning rate is reached; it then falls along a half cosine to a twentieth."""
+    """Steps of a phase until the learning rate is reached; it then falls along a half cosine to a twentieth."""
     weight_decay: float = 1e-4
     clip_norm: float = 20.0
     """Largest norm of the gradient."""
@@ -103,21 +107,23 @@ class TrainConfig:
     @property
     def steps(self) -> int:
         """Of all phases."""
-        return self.joint_steps + self.dynamics_steps + self.imagination_steps
-
-    @property
-    def rates(self) -> Rates:
-        return Rates(self.learning_rate, self.warmup, self.joint_steps + self.dynamics_steps, self.imagination_rate)
+        return self.perception_steps + self.joint_steps + self.dynamics_steps + self.imagination_steps
 
     @property
     def phases(self) -> tuple[Phase, ...]:
         """Those that have any steps, in order."""
-        joint, world = self.joint_steps, self.joint_steps + self.dynamics_steps
-        every = (
-            Phase("whole model", 0, joint, self.batch, JOINT_PICTURES),
-            Phase("dynamics", joint, world, self.dynamics_batch, DYNAMICS_PICTURES),
-            Phase("imagination", world, self.steps, self.imagination_batch, IMAGINATION_PICTURES),
-        )
+        rate, warmup, length = self.learning_rate, self.warmup, self.length
+        every: list[Phase] = []
+        plan: tuple[tuple[Task, int, int, int, int, float], ...] = (
+            ("perception", self.perception_steps, self.perception_batch, 1, 0, rate),
+            ("whole model", self.joint_steps, self.batch, length, JOINT_PICTURES, rate),
+            ("dynamics", self.dynamics_steps, self.dynamics_batch, length, DYNAMICS_PICTURES, rate),
+            ("imagination", self.imagination_steps, self.imagination_batch, length, IMAGINATION_PICTURES,
+             self.imagination_rate),
+        )  # fmt: skip
+        for task, steps, batch, frames, pictures, peak in plan:
+            first = every[-1].last_step if every else 0
+            every.append(Phase(task, first, first + steps, batch, frames, pictures, peak, warmup))
         return tuple(phase for phase in every if phase.first_step < phase.last_step)
 
 
@@ -149,9 +155,9 @@ def train(config: TrainConfig) -> Path | None:
                 now("computing the embeddings" if phase.finished_encoder else "training")
                 embedding = embed(learner.model, sequences) if phase.finished_encoder else None
                 seed = rank_seed(config.seed, fabric.global_rank)
-                source = BatchSource(sequences, training_episodes, config.length, seed, embedding)
+                source = BatchSource(sequences, training_episodes, phase.length, seed, embedding)
                 now("training")
-                loop.run(phase, source, first, config.rates)
+                loop.run(phase, source, first)
                 first = phase.last_step
         if not fabric.is_global_zero:
             return None
@@ -195,7 +201,7 @@ def _prepare(config: TrainConfig, fabric: Fabric, sequences: Sequences, held_out
         first, spent = checkpoint.step, checkpoint.spent
     config.out.mkdir(parents=True, exist_ok=True)
     loop_config = LoopConfig(
-        config.out, config.seed, config.length, config.clip_norm, config.steps, config.checkpoint_every,
+        config.out, config.seed, config.clip_norm, config.steps, config.checkpoint_every,
         config.pictures_every, settings,
     )  # fmt: skip
     shown = HeldOut(sequences, held_out, model.config.horizon, config.seed)

@@ -1,0 +1,117 @@
+"""What the encoder learns first: to read single frames.
+
+Windows of a drive show nearly the same picture thirty times; as many frames from all over the bags teach the camera far
+more for the same work. So the encoder begins with frames drawn one by one, and with what is known of each: its labels,
+the danger it is in, and what an expert would do there. What moves can not be told from one frame; that is left to the
+memory behind the encoder. The read-outs of this phase are thrown away after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE
+from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_perception.decoder import CameraDecoder, SensorDecoder
+from wm_perception.normalise import camera_to_unit, scan_to_unit, state_to_unit
+from wm_sim.observation import SCAN_MAX_M, STATE_NAMES
+from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
+from wm_training.batches import Batch
+
+SPEED = STATE_NAMES.index("speed_mps")
+HIDDEN = 256
+STEER_SCALE, PEDAL_SCALE = 0.1, 0.5  # action units that count as one
+FAR = {"gap_ahead": SCAN_MAX_M, "red_light_gap": RED_LIGHT_MAX_M, "crossing_time": CROSSING_MAX_S}  # values of "none"
+_FAR = [LABEL_NAMES.index(name) for name in FAR]
+TURNING_MPS = 5.0  # at this speed an error of the steering counts twice, at three times the speed ten times
+
+
+@dataclass(frozen=True)
+class FrameConfig:
+    """Weights of the terms; each is a mean over frames."""
+
+    camera: float = 0.05  # per-pixel squared errors are summed
+    sensors: float = 1.0
+    labels: float = 4.0
+    advice: float = 4.0
+    flags: float = 1.0  # collision and off-road
+    reconstructed: float = 0.125  # share of the frames whose camera picture is
+    gain: float = 0.15  # brightness and contrast of a picture vary by this share
+
+
+class FrameTeacher(nn.Module):
+    """Read-outs of an embedding [B, E]: labels, advised action, two risks; and decoders back to the sensors."""
+
+    def __init__(self, config: WorldModelConfig) -> None:
+        super().__init__()
+        embedding = config.rssm.embedding
+        self.sizes = [config.labels, 2, 2]
+        self.readout = nn.Sequential(nn.Linear(embedding, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, sum(self.sizes)))
+        self.camera_decoder = CameraDecoder(embedding)
+        self.sensor_decoder = SensorDecoder(embedding)
+
+
+def frame_loss(
+    model: WorldModel, teacher: FrameTeacher, batch: Batch, config: FrameConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of the encoder on windows of one frame, and its terms by name."""
+    scan, state = batch.scan[:, 0], batch.state[:, 0]
+    embedding = model.encoder(vary_light(batch.camera[:, 0], config.gain), scan, state)
+    labels, action, risks = teacher.readout(embedding).split(teacher.sizes, dim=-1)
+    sensors = teacher.sensor_decoder(embedding)
+    some = max(1, round(config.reconstructed * len(scan)))
+    picture = teacher.camera_decoder(embedding[:some])
+    terms = {
+        "camera": config.camera * (picture - camera_to_unit(batch.camera[:some, 0])).square().sum(dim=(1, 2, 3)).mean(),
+        "sensors": config.sensors * _sensor_error(sensors, scan, state, batch),
+        "labels": config.labels * _label_error(labels, batch),
+        "advice": config.advice * advice_error(action, batch.advice[:, 0], state[:, SPEED]),
+        "flags": config.flags * _risk_error(risks, batch),
+    }
+    return torch.stack(list(terms.values())).sum(), terms
+
+
+def vary_light(camera: Tensor, share: float) -> Tensor:
+    """Pictures uint8 [B, H, W, 3] a little brighter or darker, with more or less contrast, each its own way."""
+    gain = 1.0 + share * (2.0 * torch.rand(len(camera), 1, 1, 1, device=camera.device) - 1.0)
+    shift = 127.5 * share * (2.0 * torch.rand(len(camera), 1, 1, 1, device=camera.device) - 1.0)
+    return ((camera.float() - 127.5) * gain + 127.5 + shift).clamp(0.0, 255.0)
+
+
+def advice_error(action: Tensor, advice: Tensor, speed_mps: Tensor) -> Tensor:
+    """Mean error of actions [..., 2] against advice [..., 2] where there is some; steering counts more at speed."""
+    asked = torch.isfinite(advice).all(dim=-1)
+    faster = 1.0 + (speed_mps / TURNING_MPS).square()
+    scale = torch.stack((faster / STEER_SCALE, torch.full_like(faster, 1.0 / PEDAL_SCALE)), dim=-1)
+    off = (action - torch.nan_to_num(advice)) * scale
+    error = F.smooth_l1_loss(off, torch.zeros_like(off), reduction="none").sum(dim=-1)
+    return (error * asked).sum() / asked.sum().clamp(min=1)
+
+
+def _label_error(labels: Tensor, batch: Batch) -> Tensor:
+    """Mean error of read-outs [B, 7]: of the distances and times in FAR their closeness, by its logit.
+
+    Most of the time nothing is near, and the read-out that errs least would be that nothing ever is. Cross-entropy is
+    least at the mean instead, and feels the rare frame in which something is.
+    """
+    truth = batch.labels[:, 0]
+    error = F.smooth_l1_loss(labels, truth / labels.new_tensor(LABEL_SCALE), reduction="none")
+    near = (1.0 - truth[:, _FAR] / truth.new_tensor(tuple(FAR.values()))).clamp(0.0, 1.0)
+    error[:, _FAR] = F.binary_cross_entropy_with_logits(labels[:, _FAR], near, reduction="none")
+    return (error * batch.knows_each(LABEL_NAMES)[:, 0]).mean()
+
+
+def _sensor_error(sensors: tuple[Tensor, Tensor], scan: Tensor, state: Tensor, batch: Batch) -> Tensor:
+    scan_error = (sensors[0] - scan_to_unit(scan)).square().sum(-1) * batch.knows("scan")[:, 0]
+    state_error = (sensors[1] - state_to_unit(state)).square() * batch.knows_each(STATE_NAMES)[:, 0]
+    return (scan_error + state_error.sum(-1)).mean()
+
+
+def _risk_error(risks: Tensor, batch: Batch) -> Tensor:
+    truth = torch.stack((batch.collision_risk[:, 0], batch.off_road_risk[:, 0]), dim=-1)
+    known = torch.stack((batch.knows("collided")[:, 0], batch.knows("off_road")[:, 0]), dim=-1)
+    return (F.binary_cross_entropy_with_logits(risks, truth, reduction="none") * known).sum(-1).mean()
