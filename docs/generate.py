@@ -69,7 +69,7 @@ def between(text: str, name: str, content: str) -> str:
 
 
 def messages() -> str:
-    from wm_ros.topic_table import TOPICS
+    from wm_ros.topic_table import ADVICE, TOPICS
 
     lines = [
         "# Topics, messages and services",
@@ -92,6 +92,11 @@ def messages() -> str:
         rate = "on event" if topic.rate_hz is None else f"{topic.rate_hz:g}"
         kept = "yes" if topic.recorded else "no"
         lines.append(f"| `{topic.name}` | {topic.type} | {rate} | {', '.join(words)} | {kept} |")
+    lines += [
+        "",
+        f"Bags of `wm collect` also hold `{ADVICE.name}` ({ADVICE.type}, {ADVICE.rate_hz:g} Hz): "
+        "what the expert would have done.",
+    ]
     lines += ["", "## Messages", "", "Every message of wm_msgs begins with these fields:", ""]
     sources = sorted((ROOT / "wm_msgs" / "msg").glob("*.msg"))
     first = [field for field in fields_of(sources[0].read_text()) if field[1] in COMMON]
