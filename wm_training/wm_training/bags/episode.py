@@ -46,12 +46,18 @@ class EpisodeEncoder:
         self._seq: Counter[str] = Counter()
 
     def encode(
-        self, frames: Sequence[Frame], commands: np.ndarray, route: np.ndarray, taught: Sequence[bool] = ()
+        self,
+        frames: Sequence[Frame],
+        commands: np.ndarray,
+        route: np.ndarray,
+        taught: Sequence[bool] = (),
+        advice: np.ndarray | None = None,
     ) -> Iterator[Serialised]:
         """Messages of one episode, in the order in which the stack publishes them.
 
         commands: actions decided at each frame but the last, float32[T-1, 2]. route: float64[M, 2], map frame.
         taught: which of the commands came from a driver that sees more than the sensors [T-1]; () for none.
+        advice: what a driver that sees the truth would have done, float32[T-1, 2]; None: nobody was asked.
         """
         stamps = self.next_ns + STEP_NS * np.arange(len(frames))  # int64[T]
         self.next_ns = int(stamps[-1]) + STEP_NS
@@ -63,8 +69,10 @@ class EpisodeEncoder:
             topics.CAMERA_INFO.name: _stamped(_camera_info(), stamps),
             topics.CAMERA.name: self._camera(frames, stamps),
             topics.TRUTH.name: self._truth(frames, stamps),
-            topics.CONTROL.name: self._control(frames, commands, stamps[:-1]),
+            topics.CONTROL.name: self._control(topics.CONTROL, frames, commands, stamps[:-1]),
         }
+        if advice is not None:
+            tables[topics.ADVICE.name] = self._control(topics.ADVICE, frames, advice, stamps[:-1])
         encoded = {topic: rows(table) for topic, table in tables.items()}
         yield Serialised(int(stamps[0]), topics.ROUTE.name, path_cdr(route, int(stamps[0])))
         for index, (frame, stamp) in enumerate(zip(frames, stamps.tolist(), strict=True)):
@@ -138,8 +146,10 @@ class EpisodeEncoder:
             table[column] = [getattr(frame.truth, field) for frame in frames]
         return self._ours(topics.TRUTH, table)
 
-    def _control(self, frames: Sequence[Frame], commands: np.ndarray, stamps: np.ndarray) -> np.ndarray:
-        layout = layout_of_values(topics.CONTROL.type, header={"frame_id": "base_link"}, source=SOURCE_PLAN)
+    def _control(
+        self, topic: topics.TopicSpec, frames: Sequence[Frame], commands: np.ndarray, stamps: np.ndarray
+    ) -> np.ndarray:
+        layout = layout_of_values(topic.type, header={"frame_id": "base_link"}, source=SOURCE_PLAN)
         table = _stamped(layout, stamps)
         steering, acceleration = actions.to_physical(commands.reshape(-1, 2))  # [T-1], [T-1]
         before, _ = actions.to_physical(frames[0].commanded)
@@ -147,7 +157,7 @@ class EpisodeEncoder:
         table["steering_angle"], table["acceleration"] = steering, acceleration
         table["steering_rate"] = np.diff(steering, prepend=before) / obs.STEP_S
         table["speed"] = np.maximum(speed + acceleration * obs.STEP_S, 0.0)
-        return self._ours(topics.CONTROL, table)
+        return self._ours(topic, table)
 
     def _event(self, kind: str, intensity: float, detail: str, stamp_ns: int) -> bytes:
         sequence = self._seq[topics.EVENTS.name]
