@@ -40,8 +40,8 @@ LIMITS = {  # figure: greatest value
 class BenchConfig:
     """What to measure, for how long, and where the figures go."""
 
-    what: Annotated[Literal["sim", "bags"], tyro.conf.Positional] = "sim"
-    """The simulator, or what happens to bags: recording, reading, feeding the trainer."""
+    what: Annotated[Literal["sim", "bags", "gate"], tyro.conf.Positional] = "sim"
+    """The simulator; what happens to bags: recording, reading, feeding the trainer; or the safety gate's decision."""
     family: str = "all"
     """A scenario family, or `all` of them in turn."""
     worlds: int = 256
@@ -85,6 +85,10 @@ def bench(config: BenchConfig) -> int:
         from wm_bringup.bench_bags import bench_bags
 
         return bench_bags(config)
+    if config.what == "gate":
+        from wm_bringup.bench_gate import bench_gate
+
+        return bench_gate(config)
     result = measure(config)
     show(result)
     if config.json is not None:

@@ -6,7 +6,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TESTS = ("gate_decide", "gate_judge", "gate_route", "gate_shape", "gate_target", "limits", "scan_check", "scan_exact")
+TESTS = (
+    "gate_decide",
+    "gate_judge",
+    "gate_route",
+    "gate_shape",
+    "gate_target",
+    "limits",
+    "scan_check",
+    "scan_corridor",
+    "scan_track",
+)
 
 
 def test_every_line_and_branch_of_the_gate_is_tested(tmp_path):

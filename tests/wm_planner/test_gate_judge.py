@@ -128,6 +128,7 @@ def test_a_sensor_is_fresh_for_three_tenths_of_a_second_on_either_side(name, rea
 
 
 def test_everything_that_is_stale_is_said():
+    assert not older(10**15, 10**6) and older(10**15 + 1, 10**6)
     assert sensed(scan_stamp_ns=None, odom_stamp_ns=None)[0] == Reason.SCAN_STALE | Reason.ODOM_STALE
 
 
@@ -188,6 +189,9 @@ def test_surprise_is_counted_plan_by_plan_and_a_calm_one_ends_it():
     assert surprises(*[math.inf] * 5)[-1] is surprised
     assert surprises(*[9.0] * 5, None)[-1] is calm
     assert set(surprises(*[9.0] * 12, limits=Limits())) == {calm}
+    assert surprises(*[1.0] * 3, *[9.0] * 4, 1.0, *[9.0] * 5)[-6:] == [calm] * 5 + [surprised]
+    counted = watch_surprise(Inputs(True, surprise_nats=9.0), LIMITS, GateState(plan=plan(3)))[0]
+    assert counted.surprised == 1 and counted.surprise_plan_seq == 3
     memory = GateState(plan=plan(3), surprised=4, surprise_plan_seq=3)
     assert watch_surprise(Inputs(True, surprise_nats=9.0), LIMITS, memory) == (memory, calm)
     assert watch_surprise(Inputs(True, surprise_nats=9.0), LIMITS, GateState())[1] is calm

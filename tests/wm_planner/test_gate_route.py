@@ -26,6 +26,13 @@ def test_the_route_goes_straight_on_beyond_its_ends():
     assert distance_to(CORNER, 101.0, 90.0) == pytest.approx(1.0)
 
 
+def test_a_middle_segment_ends_where_it_ends():
+    bent = route_from([[0.0, 0.0], [100.0, 0.0], [100.0, 50.0], [200.0, 50.0]])
+    assert distance_to(bent, 101.0, -30.0) == pytest.approx(math.hypot(1.0, 30.0))  # not on the way up, drawn on down
+    assert distance_to(bent, 99.0, 80.0) == pytest.approx(math.hypot(1.0, 30.0))  # nor drawn on up
+    assert distance_to(bent, 60.0, 51.0) == pytest.approx(40.0 + 1e-9, abs=0.02)
+
+
 def test_points_that_coincide_are_no_way():
     doubled = route_from([[0.0, 0.0], [0.0, 0.0], [100.0, 0.0], [100.0, 0.0]])
     assert len(doubled.start) == 1
@@ -56,6 +63,7 @@ def test_what_is_no_route_is_none(points):
     [
         ((50.0, 5.9, 0.0), 10.0, 0.0, False),
         ((50.0, -6.1, 0.0), 10.0, 0.0, True),
+        ((99.0, 5.0, math.pi / 3), 4.0, 0.0, True),  # 5 + 3.2 sin 60 = 7.8
         ((50.0, 6.0, 0.0), 0.0, 0.0, False),  # at the limit is not beyond it
         ((50.0, 3.0, 0.5), 7.5, 0.0, False),  # 3 + 6 sin 0.5 = 5.88
         ((50.0, 3.0, 0.5), 8.0, 0.0, True),  # 3 + 6.4 sin 0.5 = 6.07
@@ -79,6 +87,9 @@ def test_where_the_way_ahead_turns_a_car_that_does_not_turn_is_noticed_before_it
     pose = (99.0, 0.0, 0.0)
     assert off_route(CORNER, pose, 10.0, 0.0, Limits())  # 7 m past the corner
     assert not off_route(STRAIGHT, pose, 10.0, 0.0, Limits())
+    assert not off_route(CORNER, (93.0, 0.0, math.pi / 3), 10.0, 0.0, Limits())  # to x = 97
+    assert off_route(CORNER, (102.5, 20.0, math.pi / 3), 10.0, 0.0, Limits())  # to x = 106.5
+    assert not off_route(CORNER, (101.5, 20.0, math.pi / 3), 10.0, 0.0, Limits())  # to x = 105.5
 
 
 def test_without_a_route_or_a_pose_nothing_is_said():

@@ -41,6 +41,11 @@ def test_credit_is_saved_up_to_the_burst_and_no_further():
     assert command.steering_rate_radps == pytest.approx(0.08 / 0.5)
 
 
+def test_the_steering_rate_told_is_that_from_the_last_angle():
+    command, _, _ = shape(0.11, 0.0, Source.PLAN, last(steering=0.1, credit=0.1), 0.0, 0.1, LIMITS)
+    assert command.steering_rate_radps == pytest.approx(0.1)
+
+
 def test_the_first_command_starts_from_the_measured_steering():
     fresh = GateState()
     command, _, throttle = shape(0.5, 2.0, Source.PLAN, fresh, 0.3, 0.0, LIMITS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wm_planner.safety import GateState, PlanInput, Reason, Source, State
+from wm_planner.safety import GateState, PlanInput, Reason, Source, State, route_from
 from wm_planner.safety.types import ScanTrack
 
 RAMP = np.arange(12, dtype=np.float32) / 10
@@ -188,3 +188,51 @@ def test_what_was_decided_is_remembered(gate):
     assert memory.steering_credit_s == pytest.approx(0.1 - 0.01 / (5.0 * 2.75 * 1.2 / 100.0), abs=1e-6)
     assert memory.throttle_credit_s == pytest.approx(0.1 - 1.0 / 60.0)
     assert isinstance(memory.track, ScanTrack)
+
+
+def test_every_reason_that_holds_is_said_and_the_worst_decides(gate, scan_of, box):
+    near = scan_of([box(gate.limits.front_bumper_m + 2.0, 0.0)])
+    for _ in range(3):
+        gate.step(scan=near, acceleration=1.0)
+    route = route_from([[0.0, 0.0], [100.0, 0.0]])
+    gate.wait(0.25)
+    gate.steady_ns += 2 * 10**9
+    gate.sense(route=route, pose=(50.0, 9.0, 0.0), engaged=False)
+    gate.decide()
+    gate.memory = replace(gate.memory, state=State.ACTIVE)
+    gate.steady_ns += 2 * 10**9
+    gate.inputs = replace(gate.inputs, odom_stamp_ns=gate.now_ns - 10**9)
+    decision = gate.decide()
+    fault = Reason.CLOCK_FROZEN | Reason.ODOM_STALE
+    assert decision.reasons == Reason.NOT_ENGAGED | Reason.PLAN_LATE | Reason.OFF_ROUTE | fault
+    assert decision.state is State.EMERGENCY
+
+
+def test_a_refused_plan_is_said_beside_what_else_is_wrong(gate):
+    gate.wait(0.25)
+    gate.sense(engaged=False, steering_angle_rad=math.nan)
+    gate.hear(replace(gate.plan(), dt_s=0.0))
+    assert gate.decide().reasons == Reason.NOT_ENGAGED | Reason.PLAN_INVALID | Reason.PLAN_LATE
+    gate.wait(0.1)
+    gate.inputs = replace(gate.inputs, scan_stamp_ns=None, engaged=True)
+    decision = gate.decide()
+    lost = Reason.ODOM_STALE | Reason.SCAN_STALE
+    assert decision.reasons & lost == Reason.ODOM_STALE and decision.reasons & Reason.PLAN_INVALID
+
+
+def test_an_obstacle_and_a_limit_are_said_beside_what_else_is_wrong(gate, scan_of, box):
+    near = scan_of([box(gate.limits.front_bumper_m + 2.0, 0.0)])
+    for _ in range(3):
+        gate.step(scan=near)
+    gate.wait(0.25)
+    gate.sense()
+    gate.memory = replace(gate.memory, plan=replace(gate.memory.plan, steering_angle=np.full(12, 0.6, np.float32)))
+    assert gate.decide().reasons == Reason.PLAN_LATE | Reason.OBSTACLE | Reason.LIMITED
+
+
+def test_standing_before_something_the_push_that_is_wanted_counts(gate, scan_of, box):
+    touching = scan_of([box(gate.limits.front_bumper_m + 0.3, 0.0)])
+    for wanted, source in ((1.0, Source.SCAN_BRAKE), (-1.0, Source.PLAN), (0.0, Source.SCAN_BRAKE)):
+        for _ in range(3):
+            decision = gate.step(scan=touching, speed_mps=0.0, acceleration=wanted)
+        assert decision.command.source is source and decision.fault == ""
