@@ -197,3 +197,22 @@ def test_a_second_writer_is_told_that_the_first_one_writes(tmp_path: Path) -> No
     with pytest.raises(TrainingError, match="is being written"):
         BagWriter(tmp_path / "bag")
     first.close()
+
+
+def test_a_closed_bag_is_on_the_disk_before_it_has_its_name_and_no_message_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    monkeypatch.setattr(os, "fsync", note)
+    writer = BagWriter(tmp_path / "bag", WriterConfig(flush_ns=10**8))
+    fill(writer, 50)
+    assert not synced
+    writer.split()
+    writer.write("/vehicle/status", START_NS + 60 * STEP_NS, status(60))
+    writer.close()
+    grew, named = tmp_path / "bag.partial", synced.index(tmp_path)
+    assert {grew, grew / "metadata.yaml", grew / "bag_0.mcap", grew / "bag_1.mcap"} <= set(synced[:named])

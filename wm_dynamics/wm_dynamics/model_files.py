@@ -18,6 +18,7 @@ from wm_dynamics.errors import ModelError
 from wm_dynamics.graphs import PROPOSALS, DecodeGraph, EncodeGraph, ObserveGraph, ProposeGraph, ScoreGraph
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig, labels_in
+from wm_perception.durable import put_in_place, write_text
 from wm_perception.model_folder import CONFIG_FILE, ModelConfig, file_sha256, read_model_config, verified_file
 from wm_sim.observation import CAMERA_SHAPE, SCAN_SIZE, STATE_SIZE
 
@@ -75,17 +76,14 @@ def write_model_folder(
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
-    partial.rename(folder)
+    put_in_place(partial, folder)
     shutil.rmtree(old, ignore_errors=True)
     return config
 
 
 def write_metrics(folder: Path | str, metrics: dict[str, Any]) -> None:
     """Replace metrics.json of a model atomically."""
-    path = Path(folder) / METRICS_FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(metrics, indent=1) + "\n")
-    partial.rename(path)
+    write_text(Path(folder) / METRICS_FILE, json.dumps(metrics, indent=1) + "\n")
 
 
 def export_graphs(model: WorldModel, folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from wm_perception.durable import write_text
 from wm_perception.errors import ModelError
 from wm_sim.observation import CAMERA_SHAPE, SCAN_MAX_M, SCAN_SIZE, STATE_NAMES, STEP_S
 
@@ -83,9 +84,7 @@ def read_model_config(folder: Path | str) -> ModelConfig:
 def write_model_config(folder: Path | str, config: ModelConfig) -> None:
     """Replace the configuration of a model folder, whole or not at all."""
     path = Path(folder) / CONFIG_FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(config.to_yaml())
-    partial.replace(path)
+    write_text(path, config.to_yaml())
 
 
 def verified_file(folder: Path | str, config: ModelConfig, name: str) -> Path:

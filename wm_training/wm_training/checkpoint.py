@@ -6,7 +6,6 @@ Windows, noise and learning rate of a step follow from seed, step and process, s
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from wm_perception.durable import put_in_place
 from wm_training.ema import WeightAverage
 from wm_training.errors import TrainingError
 from wm_training.learner import Learner
@@ -86,12 +86,7 @@ def save_checkpoint(
     path = folder / CHECKPOINT_FILE
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, metadata={key: json.dumps(value) for key, value in said.items()})
-    with open(partial, "rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(path)
-    directory = os.open(folder, os.O_RDONLY)
-    os.fsync(directory)
-    os.close(directory)
+    put_in_place(partial, path)
 
 
 def restore(checkpoint: Checkpoint, training: Training, settings: dict[str, Any], folder: Path) -> None:

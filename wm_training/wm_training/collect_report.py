@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from wm_perception.durable import write_text
 from wm_training.moods import Mood
 
 
@@ -157,9 +158,7 @@ def write_manifest(
         "report": {**_plain(asdict(report)), "frames_per_core_s": round(report.frames_per_core_s, 1)},
         "bags": sorted(bag.name for bag in done),
     }
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf8")
-    partial.rename(path)
+    write_text(path, json.dumps(manifest, indent=1) + "\n")
 
 
 def _plain(value: Any) -> Any:

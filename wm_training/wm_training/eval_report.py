@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wm_perception.durable import write_text
 from wm_training.agents import DRIVERS, model_path, shared_engine
 from wm_training.errors import TrainingError
 
@@ -80,13 +81,10 @@ def write_json(path: Path, report: dict[str, Any]) -> None:
 
 def write_whole(path: Path, text: str, option: str) -> None:
     """Write a file so that a reader finds the old one or the new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_text(path, text, path.with_name(f".{path.name}.{os.getpid()}"))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise TrainingError(f"{path} cannot be written: {error.strerror}. Choose another --{option}.") from None
 
 

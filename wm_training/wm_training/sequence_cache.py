@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wm_perception.durable import put_in_place
 from wm_training.bag_frames import extract
 from wm_training.mapping.frames import extract_mapped
 from wm_training.mapping.spec import Mapping
@@ -111,7 +112,7 @@ def _save(folder: Path, found: BagSequences, facts: dict[str, Any], *, is_only: 
         if is_only:
             _remove_stale(folder, facts["content"])
         with suppress(FileExistsError):
-            partial.rename(folder)
+            put_in_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -15,6 +15,7 @@ from mcap.records import Channel, Schema
 from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
 
+from wm_perception.durable import put_in_place
 from wm_training.bags.metadata import BagTopic
 from wm_training.bags.reader import is_bag, open_bag
 from wm_training.bags.salvage import Salvage
@@ -106,7 +107,7 @@ def _rewrite(files: list[Path], source: Path, target: Path, work: Path) -> Repai
 def _take_place(work: Path, source: Path, target: Path, keep: bool) -> Path | None:
     """Put the repaired bag under its name; where the original is kept."""
     if source != target:
-        work.rename(target)
+        put_in_place(work, target)
         if source.is_file() or keep:
             return source
         shutil.rmtree(source)

@@ -7,13 +7,16 @@ import fcntl
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
 from rosbags.typesys.store import Typestore
 
+from wm_perception.durable import put_in_place, settle, write_text
 from wm_training.bags.mcap_file import McapFile, Opener, open_new
 from wm_training.bags.metadata import BagFile, BagTopic, information, metadata_yaml, plain, to_yaml
 from wm_training.bags.schema import typestore
@@ -146,25 +149,29 @@ class BagWriter:
         if self._previous is not None:
             self._previous.close()
         self._previous = sealed
+        Thread(target=_settle_soon, args=(sealed.path,), daemon=True).start()
 
     def note(self, key: str, value: str) -> None:
         """Put a line into the metadata's custom_data."""
         self._notes[key] = value
 
     def finish(self) -> None:
-        """Finish the bag where it grew. On a full disk its last messages make room for its index."""
+        """Finish the bag where it grew, on the disk. On a full disk its last messages make room for its index."""
         try:
             self._file.flush()
         except OSError as error:
             _only_full(error)
         self._done.append(self._seal(with_metadata=True))
         self._close_files()
-        os.close(self._lock)
+        try:
+            settle(self._partial)
+        finally:
+            os.close(self._lock)
 
     def close(self) -> Path:
         """Finish the bag and give it its name."""
         self.finish()
-        self._partial.rename(self.path)
+        put_in_place(self._partial, self.path)
         return self.path
 
     @property
@@ -182,7 +189,7 @@ class BagWriter:
             try:
                 self._file.finish(to_yaml(known).strip())
                 if with_metadata:
-                    _write_whole(self._partial / METADATA, metadata_yaml(known))
+                    write_text(self._partial / METADATA, metadata_yaml(known), self._partial / f"{METADATA}.tmp")
                 return file
             except OSError as error:
                 _only_full(error)
@@ -263,11 +270,7 @@ def _only_full(error: OSError) -> None:
         raise error
 
 
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".yaml.tmp")
-    try:
-        temporary.write_text(text, encoding="utf8")
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+def _settle_soon(path: Path) -> None:
+    """Beside the recording: what fails here is seen when the bag is finished."""
+    with suppress(OSError):
+        settle(path)
