@@ -20,6 +20,8 @@ class InfoConfig:
     """A bag, or a folder of bags."""
     repair: bool = False
     """Make a bag of what a killed recorder left (BAG.partial), or of a bag that was cut."""
+    mapping: Path | None = None
+    """A mapping file: try it on the bag and say what would train."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,10 @@ class RecordConfig:
     """End the bag, whole, before the disk has less room than this, MB."""
 
 
-def info(config: InfoConfig) -> str:
-    """Topics, counts, rates and drops of every bag, as text."""
+def info(config: InfoConfig) -> str | int:
+    """Topics, counts, rates and drops of every bag, as text; with a mapping what it finds, status 1 where it fails."""
+    if config.mapping is not None:
+        return _try_mapping(config.bag, config.mapping)
     from wm_training.bags.info import bag_info, format_info
 
     if config.repair:
@@ -54,6 +58,24 @@ def info(config: InfoConfig) -> str:
     inside = sorted(path.parent for path in config.bag.glob("*/metadata.yaml"))
     alone = not inside or (config.bag / "metadata.yaml").is_file()
     return "\n\n".join(format_info(bag_info(path)) for path in ([config.bag] if alone else inside))
+
+
+def _try_mapping(path: Path, mapping_file: Path) -> int:
+    from wm_training.mapping.dry_run import dry_run, format_dry_run
+    from wm_training.mapping.spec import read_mapping
+    from wm_training.sequences import find_sources, is_ours
+
+    mapping, fits = read_mapping(mapping_file), True
+    for number, bag in enumerate(find_sources(path, mapped=True)):
+        if number:
+            print()
+        if is_ours(bag):
+            print(f"{bag}: of this stack, read without the mapping.")
+            continue
+        run = dry_run(bag, mapping)
+        fits &= run.fits
+        print(format_dry_run(run, mapping))
+    return 0 if fits else 1
 
 
 def record(config: RecordConfig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from wm_bringup.cli import main
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_sim.action import STEER_MAX_RAD
@@ -45,6 +47,10 @@ TYPES = {
     "/odometry": "nav_msgs/msg/Odometry",
     "/ackermann_cmd": "ackermann_msgs/msg/AckermannDriveStamped",
     "/lidar": "sensor_msgs/msg/LaserScan",
+    "/front/image": "sensor_msgs/msg/Image",
+    "/cmd_vel_stamped": "geometry_msgs/msg/TwistStamped",
+    "/pedals": "sensor_msgs/msg/Joy",
+    "/plan": "nav_msgs/msg/Path",
 }
 
 
@@ -118,14 +124,19 @@ def lidar(stamp: int) -> Any:
     return kind(header(stamp), first, math.pi / 2, step, 0.0, 0.1, 0.2, 80.0, ranges, np.zeros(0, np.float32))
 
 
-def write_bag(path: Path, messages: list[Message], storage: StoragePlugin = StoragePlugin.MCAP) -> Path:
-    """Write messages in order of their stamps as they stand in the list's tuples; their headers may say otherwise."""
+def write_bag(
+    path: Path, messages: list[Message], storage: StoragePlugin = StoragePlugin.MCAP, *, ordered: bool = False
+) -> Path:
+    """Write messages in order of their stamps as they stand in the list's tuples, or as they are `ordered` already.
+
+    Their headers may say otherwise.
+    """
     with Writer(path, version=9, storage_plugin=storage) as writer:
         connections = {
             topic: writer.add_connection(topic, TYPES[topic], typestore=STORE)
             for topic in dict.fromkeys(topic for topic, _, _ in messages)
         }
-        for topic, stamp, message in sorted(messages, key=lambda m: m[1]):
+        for topic, stamp, message in messages if ordered else sorted(messages, key=lambda m: m[1]):
             raw = message if isinstance(message, bytes) else STORE.serialize_cdr(message, TYPES[topic])
             writer.write(connections[topic], stamp, raw)
     return path
@@ -298,3 +309,194 @@ def test_the_cache_is_kept_by_content_and_mapping_and_never_read_twice(
     monkeypatch.setattr("wm_training.sequence_cache.extract_mapped", None)
     again = load_sequences(copied, mapping=write_mapping(tmp_path))
     assert isinstance(again.camera, np.memmap) and again.digest == first.digest
+
+
+def again_from_the_beginning(drive: Drive, log_too: bool) -> list[Message]:
+    """A drive, then another whose clock begins anew; the recorder's own clock does so too, or goes on."""
+    first = list(drive.messages())
+    later = round((drive.seconds + 1.0) * 1e9)
+    second = [(topic, stamp + later, message) for topic, stamp, message in drive.messages()]
+    if not log_too:
+        return sorted(first, key=lambda m: m[1]) + sorted(second, key=lambda m: m[1])
+    return sorted(first, key=lambda m: m[1]) + sorted(drive.messages(), key=lambda m: m[1])
+
+
+@pytest.mark.parametrize("stamps", ["header", "log"])
+@pytest.mark.parametrize("log_too", [False, True])
+def test_a_clock_that_begins_anew_cuts_the_drive_there_and_both_sides_are_kept(
+    tmp_path: Path, log_too: bool, stamps: str, caplog: Any
+) -> None:
+    messages = again_from_the_beginning(Drive(), log_too)
+    bag = write_bag(tmp_path / "bag", messages, ordered=True)
+    with caplog.at_level(logging.WARNING, "wm_training"):
+        both = load_sequences(bag, mapping=write_mapping(tmp_path, stamps=stamps))
+    once = load_sequences(
+        write_bag(tmp_path / "once", list(Drive().messages())), mapping=write_mapping(tmp_path, stamps=stamps)
+    )
+    assert both.episode_start.tolist() == [0, 31, 62]
+    for name in ("camera", "state", "action", "known"):
+        array = np.asarray(getattr(both, name))
+        for half in (array[:31], array[31:]):
+            np.testing.assert_array_equal(half[1:30], np.asarray(getattr(once, name))[1:30])
+    assert ("time runs back once, by 3.0 s; what is before and after are separate episodes." in caplog.text) == (
+        log_too or stamps == "header"
+    )
+
+
+def try_mapping(folder: Path, messages: list[Message], **changes: Any) -> int:
+    bag = write_bag(folder / "bag", messages)
+    return main(["info", str(bag), "--mapping", str(write_mapping(folder, **changes))])
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Words of each line by its first one."""
+    return {words[0]: words[1:] for words in map(str.split, text.splitlines()) if words}
+
+
+def test_a_mapping_can_be_tried_before_anything_is_trained(tmp_path: Path, capsys: Any) -> None:
+    def in_hole(message: Message) -> bool:
+        return message[0] == "/odometry" and 1.0e9 < message[1] - START_NS < 2.0e9
+
+    assert try_mapping(tmp_path, [m for m in Drive().messages() if not in_hole(m)]) == 0
+    text = capsys.readouterr().out
+    found = rows(text)
+    assert "problem" not in found and not list((tmp_path / "bag").glob(".sequences-*"))
+    trains = len(load_sequences(tmp_path / "bag", mapping=tmp_path / "map.yaml"))
+    assert found["frames"] == f"{trains} of 31 at 10 Hz would train, in 2 episodes".split()
+    assert f"{31 - trains} of 31 frames are left out: " in text and "lack speed" in text
+    assert found["camera"][:3] == ["/front/image/compressed", "46", "15.0"]
+    assert found["speed"] == ["/odometry", "twist.twist.linear.x", "102", "33.7", "m/s", "8", "8", "8"]
+    steer = found["steer"]
+    assert steer[:6] == ["/ackermann_cmd", "drive.steering_angle", "61", "20.0", "deg", "as"]
+    assert float(steer[-1]) == pytest.approx(math.radians(5.0), rel=0.01)  # in our unit
+    assert found["acceleration"][0] == "derived" and "scan" in text.split("missing   ")[1].split(":")[0]
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"speed": {"topic": "/odom", "field": "x"}}, "speed: topic /odom is not in the bag, it holds /ackermann_cmd"),
+        ({"speed": {"topic": "/odometry", "field": "twist.linear.x"}}, "cannot be read from 'twist.linear.x' of nav"),
+        ({"scan": {"topic": "/lidar"}}, "scan: topic /lidar is not in the bag, .*or write `missing`"),
+        ({"camera": {"topic": "/odometry"}}, "camera: topic /odometry: holds no pictures; name a topic of sensor_msgs"),
+        ({"camera": {"topic": "/front/image/compressed", "type": "sensor_msgs/Image"}}, "expected sensor_msgs/Image"),
+    ],
+)
+def test_what_a_tried_mapping_lacks_is_said_by_name_and_ends_with_status_1(
+    tmp_path: Path, capsys: Any, changes: Any, sentence: str
+) -> None:
+    assert try_mapping(tmp_path, list(Drive(1.0).messages()), **changes) == 1
+    text = capsys.readouterr().out
+    assert re.search(f"problem   .*{sentence}", text) and "frames    0 of" in text
+    with pytest.raises(TrainingError):  # as training would
+        load_sequences(tmp_path / "bag", mapping=tmp_path / "map.yaml")
+
+
+def test_a_mapping_that_cannot_be_read_is_one_sentence_and_status_1(tmp_path: Path, capsys: Any) -> None:
+    assert try_mapping(tmp_path, list(Drive(1.0).messages()), speed="missing") == 1
+    captured = capsys.readouterr()
+    assert "speed cannot be missing" in captured.err and captured.err.count("\n") == 1 and not captured.out
+
+
+def test_a_wrong_unit_and_a_wrong_sign_are_suspected(tmp_path: Path, capsys: Any) -> None:
+    curves = []
+    for topic, stamp, message in Drive().messages():
+        if topic == "/odometry":
+            message.twist.twist.angular.z = 0.3 * math.sin((stamp - START_NS) * 1e-9)
+        curves.append((topic, stamp, message))
+    wrong = {"topic": "/ackermann_cmd", "field": "drive.steering_angle"}  # neither degrees nor turned around
+    assert try_mapping(tmp_path, curves, steer=wrong) == 0
+    text = capsys.readouterr().out
+    assert "of steer lie outside -0.6 to 0.6 rad; check its unit and scale." in text
+    assert "the car turns against steer; ours is left positive" in text
+
+
+def test_plain_pictures_of_any_size_odometry_without_twist_and_a_stamped_twist_become_frames(read: Any) -> None:
+    types = STORE.types
+    messages: list[Message] = []
+    for topic, stamp, message in Drive().messages():
+        if topic == "/front/image/compressed":
+            data = np.full((48, 120, 3), (10, 20, 30), np.uint8).reshape(-1)
+            messages.append(("/front/image", stamp, types["sensor_msgs/msg/Image"](
+                header(stamp), 48, 120, "rgb8", 0, 360, data)))  # fmt: skip
+        elif topic == "/odometry":
+            message.twist.twist.linear.x = message.twist.twist.angular.z = math.nan  # never filled in
+            messages.append((topic, stamp, message))
+        elif topic == "/cmd_vel":
+            command = types["geometry_msgs/msg/TwistStamped"](header(stamp), twist(SPEED_MPS + 1.0))
+            messages.append(("/cmd_vel_stamped", stamp, command))
+    sequences = read(
+        messages,
+        camera={"topic": "/front/image"},
+        speed="derived",
+        yaw_rate="derived",
+        route="missing",
+        steer={"topic": "/cmd_vel_stamped", "field": "twist.angular.z", "unit": "rad/s"},
+        accel={"topic": "/cmd_vel_stamped", "field": "twist.linear.x", "unit": "m/s"},
+    )
+    assert len(sequences) == 31 and (sequences.camera == (10, 20, 30)).all()
+    np.testing.assert_allclose(sequences.state[:, 0], SPEED_MPS, rtol=0.01)
+    np.testing.assert_allclose(sequences.state[:, 2], YAW_RATE_RADPS, rtol=0.01)
+    np.testing.assert_allclose(sequences.state[:, 5], 1.0 / 3.0, atol=0.03)
+    np.testing.assert_allclose(sequences.state[:, 7:], [[10, 0, 20, 0, 40, 0, 80, 0]] * 31)
+    assert not known(sequences, "route_10_x").any()
+
+
+def test_an_announced_route_is_followed_in_the_frame_of_the_car(read: Any) -> None:
+    types = STORE.types
+    turn = types["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
+
+    def path(x: list[float], y: float) -> Any:
+        points = [types["geometry_msgs/msg/Point"](at, y, 0.0) for at in x]
+        poses = [types["geometry_msgs/msg/Pose"](point, turn) for point in points]
+        return types["nav_msgs/msg/Path"](header(START_NS), [
+            types["geometry_msgs/msg/PoseStamped"](header(START_NS), pose) for pose in poses])  # fmt: skip
+
+    route = path([float(x) for x in range(0, 200, 5)], 0.0)
+    sequences = read([*Drive().messages(), ("/plan", START_NS, route)], route={"topic": "/plan"})
+    np.testing.assert_allclose(sequences.state[0, 7:], [10, 0, 20, 0, 40, 0, 80, 0], atol=1e-5)
+    assert known(sequences, "route_80_x").all()
+    yaw = YAW_RATE_RADPS * 3.0  # the car has turned left, off the route, which now lies to its right
+    aside = SPEED_MPS / YAW_RATE_RADPS * (1.0 - math.cos(yaw))
+    assert sequences.state[-1, 8] == pytest.approx(-10.0 * math.sin(yaw) - aside * math.cos(yaw), abs=0.01)
+    empty = read([*Drive().messages(), ("/plan", START_NS, path([], 0.0))], route={"topic": "/plan"})
+    assert not known(empty, "route_10_x").any() and len(empty) == 31
+
+
+def test_pedals_and_wheel_as_shares_become_actions_and_the_brake_is_taken_off(read: Any) -> None:
+    def joy(stamp: int, t: float) -> Any:
+        axes = np.array([0.5, 0.4 if t < 1.45 else 0.0, 0.0 if t < 1.45 else 0.5], np.float32)
+        return STORE.types["sensor_msgs/msg/Joy"](header(stamp), axes, np.zeros(0, np.int32))
+
+    drive = Drive()
+    pedals = [("/pedals", START_NS + k * 50_000_000, joy(START_NS + k * 50_000_000, 0.05 * k)) for k in range(61)]
+    axis = {"topic": "/pedals", "unit": "share"}
+    sequences = read(
+        [*drive.messages(), *pedals],
+        steer={**axis, "field": "axes.0"}, accel={**axis, "field": "axes.1"}, brake={**axis, "field": "axes.2"},
+    )  # fmt: skip
+    np.testing.assert_allclose(sequences.state[:, 4], 0.5, rtol=1e-5)
+    np.testing.assert_allclose(sequences.state[:14, 5], 0.4, rtol=1e-5)
+    np.testing.assert_allclose(sequences.state[16:, 5], -0.5, rtol=1e-5)
+
+
+def test_clocks_that_differ_are_named_with_the_remedy_and_it_works(read: Any) -> None:
+    messages = []
+    for topic, stamp, message in Drive().messages():
+        if topic == "/odometry":
+            message.header = header(stamp - START_NS + 10**9)  # counts from when the computer was switched on
+        messages.append((topic, stamp, message))
+    with pytest.raises(TrainingError, match="share no time; their clocks differ, so write `stamps: log`"):
+        read(messages)
+    assert len(read(messages, stamps="log")) == 31
+
+
+def test_messages_that_do_not_fit_their_definition_are_left_out_and_counted(read: Any, caplog: Any) -> None:
+    messages: list[Message] = []
+    for k, (topic, stamp, message) in enumerate(Drive().messages()):
+        raw = STORE.serialize_cdr(message, TYPES[topic])
+        spoilt = topic == "/odometry" and k % 10 == 0
+        messages.append((topic, stamp, bytes(raw[:60]) if spoilt else bytes(raw)))
+    with caplog.at_level(logging.WARNING, "wm_training"):
+        assert len(read(messages)) == 31
+    assert re.search("topic /odometry: 15 messages do not fit their definition and are left out", caplog.text)

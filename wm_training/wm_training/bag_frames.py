@@ -16,6 +16,7 @@ from wm_sim import observation as obs
 from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
 from wm_training.bags.cdr import decode, stamps_ns
 from wm_training.bags.reader import find_topic, open_bag, read_raw
+from wm_training.bags.resets import Timeline, header_stamps, timeline
 from wm_training.bags.schema import typestore, typestore_of
 from wm_training.bags.tables import Columns
 from wm_training.errors import TrainingError
@@ -45,10 +46,13 @@ EXACT = {"status": ("mode",), "truth": ("collided", "off_road", "scenario", "epi
 def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """All arrays of `Sequences` but the digest, of one bag, and what was left out of it, in sentences.
 
-    `known` is among them only where something is not.
+    `known` is among them only where something is not, `advice` only where an expert was asked.
     """
-    raw, types = _read(bag)
-    camera, scan, odom, status, truth = (_columns(bag, t, raw[t.name], types.get(t.name)) for t in STAMPED)
+    raw, types, line = _read(bag)
+    shifts = line.shifts
+    camera, scan, odom, status, truth = (
+        _columns(bag, t, raw[t.name], types.get(t.name), shifts[t.name]) for t in STAMPED
+    )
     _check_layout(bag, camera, scan)
     sources = {"camera": camera, "scan": scan, "odom": odom, "status": status, "truth": truth}
     for name, fields in EXACT.items():
@@ -57,6 +61,7 @@ def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     at = {name: source.rows_at(camera.stamps) for name, source in sources.items()}  # int64[all frames] each
     complete = np.logical_and.reduce([rows >= 0 for rows in at.values()])
     complete, notes = _finite(bag, sources, at, complete)
+    notes = (*filter(None, [line.note(bag)]), *notes)
     pieces = _cut(camera.stamps, complete, truth, at["truth"])
     keep = np.concatenate([np.arange(a, b) for a, b in pieces]) if pieces else np.zeros(0, np.int64)
     starts = np.cumsum([0, *(b - a for a, b in pieces)]).astype(np.int64)
@@ -65,8 +70,11 @@ def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     def column(source: str, field: str) -> np.ndarray:
         return sources[source][field][at[source]]
 
+    def events(kind: int) -> np.ndarray:
+        return _event_stamps(kind, raw[topics.EVENTS.name], shifts[topics.EVENTS.name])
+
     stamps = camera.stamps[keep]
-    state = _states(column, _routes(raw[topics.ROUTE.name], stamps), len(keep))
+    state = _states(column, _routes(raw[topics.ROUTE.name], stamps, shifts[topics.ROUTE.name]), len(keep))
     action = np.zeros((len(keep), 2), np.float32)
     action[:-1] = state[1:, 4:6]  # what was commanded one frame later is what this frame decided
     action[starts[1:] - 1] = 0.0
@@ -80,21 +88,27 @@ def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
         "reward": column("truth", "reward"),
         "collided": collided,
         "off_road": off_road,
-        "ran_red": _frames_with(RED_LIGHT, raw[topics.EVENTS.name], stamps),
-        "done": collided | off_road | _route_done(raw[topics.EVENTS.name], stamps, starts),
+        "ran_red": np.isin(stamps, events(RED_LIGHT)),
+        "done": collided | off_road | _route_done(events(ROUTE_DONE), stamps, starts),
         **{name: column("truth", name) for name in LABEL_COLUMNS if name not in unknown},
         **{name: np.full(len(keep), LATER_COLUMNS[name], np.float32) for name in unknown},
         "episode_start": starts,
     }
+    if raw.get(topics.ADVICE.name):
+        name = topics.ADVICE.name
+        advice = _columns(bag, topics.ADVICE, raw[name], types.get(name), shifts[name])
+        arrays["advice"] = _advice(bag, advice, stamps)
     if unknown:
         lacking = np.isin(KNOWN_NAMES, unknown)
         arrays["known"] = np.repeat(~lacking[None], len(keep), axis=0)
     return arrays, notes
 
 
-def _columns(bag: Path, topic: topics.TopicSpec, messages: list[bytes], types: Typestore | None) -> Columns:
+def _columns(
+    bag: Path, topic: topics.TopicSpec, messages: list[bytes], types: Typestore | None, shift: np.ndarray | int = 0
+) -> Columns:
     try:
-        return Columns(topic.name, topic.type, messages, types)
+        return Columns(topic.name, topic.type, messages, types, shift)
     except TrainingError as error:
         raise _other_version(bag, topic.name, str(error).rstrip(".")) from error
 
@@ -127,8 +141,8 @@ def _finite(
     return complete, tuple(notes)
 
 
-def _read(bag: Path) -> tuple[dict[str, list[bytes]], dict[str, Typestore]]:
-    """Serialised messages of the needed topics, by relative name, and what the bag says of those that are ours."""
+def _read(bag: Path) -> tuple[dict[str, list[bytes]], dict[str, Typestore], Timeline]:
+    """Serialised messages of the needed topics, by relative name, what the bag says of ours, and its time."""
     with open_bag(bag) as reader:
         found: dict[str, Connection] = {}
         for topic in NEEDED:
@@ -139,9 +153,15 @@ def _read(bag: Path) -> tuple[dict[str, list[bytes]], dict[str, Typestore]]:
             if connection.msgtype != topic.type:
                 raise TrainingError(f"{bag}: topic {topic.name} is {connection.msgtype}, expected {topic.type}.")
             found[topic.name] = connection
+        advice = find_topic(reader, topics.ADVICE.name)
+        if advice is not None and advice.msgtype == topics.ADVICE.type:
+            found[topics.ADVICE.name] = advice
         raw = read_raw(reader, list(found.values()))
         ours = {name: typestore_of(c) for name, c in found.items() if c.msgtype.startswith("wm_msgs/")}
-        return {name: raw[connection.topic][1] for name, connection in found.items()}, ours
+    messages = {name: raw[connection.topic].messages for name, connection in found.items()}
+    order = {name: np.array(raw[connection.topic].order, np.int64) for name, connection in found.items()}
+    stamps = {name: header_stamps(m) for name, m in messages.items()}
+    return messages, ours, timeline(stamps, order, topics.CAMERA.name)
 
 
 def _check_layout(bag: Path, camera: Columns, scan: Columns) -> None:
@@ -180,16 +200,26 @@ def _cut(stamps: np.ndarray, complete: np.ndarray, truth: Columns, rows: np.ndar
     return [(int(a), int(b)) for a, b in zip(first, ends, strict=True) if b - a >= MIN_FRAMES]
 
 
+def _advice(bag: Path, columns: Columns, stamps: np.ndarray) -> np.ndarray:
+    """What an expert would have done at each frame, float32[T, 2]; NaN where it was not asked."""
+    _check_fields(bag, columns, ("steering_angle", "acceleration"))
+    rows = columns.rows_at(stamps)
+    said = actions.from_physical(columns["steering_angle"], columns["acceleration"])
+    return np.where((rows >= 0)[:, None], said[rows], np.float32(np.nan))
+
+
 def _ranges(ranges: np.ndarray, most: np.ndarray) -> np.ndarray:
     """Scans as the perception node reads them: no number, or beyond the range, reads the range. float32[T, 72]"""
     limit = most[:, None]
     return np.where(np.isfinite(ranges) & (ranges <= limit), ranges, limit)
 
 
-def _routes(messages: list[bytes], stamps: np.ndarray) -> list[tuple[int, int, obs.RouteTracker]]:
+def _routes(messages: list[bytes], stamps: np.ndarray, shift: np.ndarray) -> list[tuple[int, int, obs.RouteTracker]]:
     """(first frame, end frame, route) of each stretch that drives by one route message."""
     store = typestore()
-    decoded = sorted((_path(store.deserialize_cdr(m, topics.ROUTE.type)) for m in messages), key=lambda path: path[0])
+    paths = (_path(store.deserialize_cdr(m, topics.ROUTE.type)) for m in messages)
+    shifted = [(stamp + later, xy) for (stamp, xy), later in zip(paths, shift.tolist(), strict=True)]
+    decoded = sorted(shifted, key=lambda path: path[0])
     firsts = np.searchsorted(stamps, [stamp for stamp, _ in decoded])  # first frame of each route
     firsts[0] = 0  # the first route also serves frames that were shown before it was recorded
     spans = zip(firsts.tolist(), [*firsts[1:].tolist(), len(stamps)], decoded, strict=True)
@@ -228,21 +258,19 @@ def _next(flags: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return out
 
 
-def _frames_with(kind: int, messages: list[bytes], stamps: np.ndarray) -> np.ndarray:
-    """bool[T]: the frames whose stamp an event of that type has."""
-    return np.isin(stamps, _event_stamps(kind, messages))
-
-
-def _event_stamps(kind: int, messages: list[bytes]) -> np.ndarray:
+def _event_stamps(kind: int, messages: list[bytes], shift: np.ndarray) -> np.ndarray:
     """int64[events of that type], ns."""
-    found = [stamps_ns(table)[table["type"] == kind] for _, table in decode(messages, topics.EVENTS.type)]
+    found = [
+        (stamps_ns(table) + shift[indices])[table["type"] == kind]
+        for indices, table in decode(messages, topics.EVENTS.type)
+    ]
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def _route_done(messages: list[bytes], stamps: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def _route_done(ends: np.ndarray, stamps: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """bool[T]: the last frame of an episode whose end of route was announced with it."""
     done = np.zeros(len(stamps), bool)
     last = starts[1:] - 1
-    for stamp in _event_stamps(ROUTE_DONE, messages).tolist():
+    for stamp in ends.tolist():
         done[last[np.abs(stamps[last] - stamp) < STEP_NS]] = True
     return done

@@ -9,8 +9,10 @@ import numpy as np
 from rosbags.rosbag2 import Reader
 
 from wm_ros import topic_table as topics
-from wm_training.bags.cdr import decode, stamps_ns
+from wm_training.bags.cdr import decode
 from wm_training.bags.reader import find_topic, open_bag, read_raw
+from wm_training.bags.recorded import log_jumps
+from wm_training.bags.resets import APART_NS, header_stamps, timeline, told
 from wm_training.bags.schema import typestore_of
 from wm_training.errors import TrainingError
 
@@ -39,6 +41,7 @@ class BagInfo:
     messages: int
     topics: tuple[TopicInfo, ...]
     source: str  # who wrote it: "wm collect", "recorder_node", or the ROS distribution
+    jumps_ns: tuple[int, ...] = ()  # how far time runs back, each time that it does, by log times or camera stamps
 
     @property
     def dropped(self) -> int:
@@ -51,6 +54,8 @@ def bag_info(path: Path | str) -> BagInfo:
     path = Path(path)
     with open_bag(path) as reader:
         lost = {c.topic: _dropped(reader, c.topic, c.msgtype) for c in reader.connections}
+        camera, lost_pictures, jumps = _camera(reader)
+        lost[camera] = lost_pictures
         duration_s = max(reader.duration - 1, 0) * 1e-9  # rosbags counts one nanosecond beyond the last message
         found = tuple(
             TopicInfo(c.topic, c.msgtype, c.msgcount, _rate(c.msgcount, duration_s), lost[c.topic])
@@ -65,7 +70,23 @@ def bag_info(path: Path | str) -> BagInfo:
             messages=reader.message_count,
             topics=found,
             source=custom.get("source") or reader.ros_distro or "unknown",
+            jumps_ns=jumps or tuple(log_jumps(reader)),
         )
+
+
+def _camera(reader: Reader) -> tuple[str, int | None, tuple[int, ...]]:
+    """Name of the stack's own camera topic ("": none), pictures lost, and how far its stamps run back."""
+    camera = find_topic(reader, topics.CAMERA.name)
+    if camera is None:
+        return "", None, ()
+    if camera.msgtype != topics.CAMERA.type:
+        return camera.topic, None, ()
+    raw = read_raw(reader, [camera])[camera.topic]
+    stamps, order = header_stamps(raw.messages), np.array(raw.order, np.int64)
+    line = timeline({camera.topic: stamps}, {camera.topic: order}, camera.topic)
+    steps = np.diff(np.unique(stamps + line.shifts[camera.topic]))
+    steps = steps[steps < APART_NS] if line.jumps else steps
+    return camera.topic, int(np.maximum(np.rint(steps / CAMERA_STEP_NS).astype(int) - 1, 0).sum()), line.jumps
 
 
 def _rate(count: int, duration_s: float) -> float | None:
@@ -74,19 +95,14 @@ def _rate(count: int, duration_s: float) -> float | None:
 
 def _dropped(reader: Reader, topic: str, msgtype: str) -> int | None:
     """Messages that are missing between the first and the last one of a topic."""
-    camera = find_topic(reader, topics.CAMERA.name)
-    is_camera = camera is not None and camera.topic == topic
-    if not (msgtype.startswith("wm_msgs/") or is_camera):
+    if not msgtype.startswith("wm_msgs/"):
         return None
     connections = [c for c in reader.connections if c.topic == topic]
-    raw = read_raw(reader, connections)[topic][1]
+    raw = read_raw(reader, connections)[topic].messages
     try:
         groups = decode(raw, msgtype, typestore_of(connections[0])) if raw else []
     except TrainingError:
         return None  # another definition of the message than the bag says: nothing to count by
-    if is_camera:
-        stamps = np.unique([stamp for _, table in groups for stamp in stamps_ns(table).tolist()])
-        return int(np.maximum(np.rint(np.diff(stamps) / CAMERA_STEP_NS).astype(int) - 1, 0).sum())
     seq = np.zeros(len(raw), np.int64)
     for indices, table in groups:
         seq[indices] = table["seq"]
@@ -113,6 +129,11 @@ def format_info(info: BagInfo) -> str:
         f"size      {info.bytes / 1e6:.1f} MB",
         f"duration  {info.duration_s:.1f} s, from {info.start_s:.1f} s",
         f"messages  {info.messages}, dropped {info.dropped}",
+        *(
+            [f"warning   {told(info.jumps_ns)}; training keeps what is before and after as separate episodes"]
+            if info.jumps_ns
+            else []
+        ),
         "",
     ]
     for row in rows:

@@ -6,11 +6,13 @@ import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.errors import ReaderError
 
+from wm_training.bags.recorded import recorded
 from wm_training.bags.writer import PARTIAL, is_locked
 from wm_training.errors import TrainingError
 
@@ -74,12 +76,21 @@ def find_topic(reader: Reader, name: str) -> Connection | None:
     return min(matches, key=lambda c: len(c.topic), default=None)
 
 
-def read_raw(reader: Reader, connections: Collection[Connection]) -> dict[str, tuple[list[int], list[bytes]]]:
-    """Log times (ns) and serialised messages of each connection, by topic, in log order."""
-    found: dict[str, tuple[list[int], list[bytes]]] = {c.topic: ([], []) for c in connections}
+class RawTopic(NamedTuple):
+    """The messages of a topic in the order of recording."""
+
+    times: list[int]  # log times, ns
+    messages: list[bytes]
+    order: list[int]  # number among all messages that were read with them
+
+
+def read_raw(reader: Reader, connections: Collection[Connection]) -> dict[str, RawTopic]:
+    """The serialised messages of each connection, by topic."""
+    found = {c.topic: RawTopic([], [], []) for c in connections}
     if connections:
-        for connection, stamp, raw in reader.messages(connections):
-            times, messages = found[connection.topic]
-            times.append(stamp)
-            messages.append(raw)
+        for number, (connection, stamp, raw) in enumerate(recorded(reader, connections)):
+            topic = found[connection.topic]
+            topic.times.append(stamp)
+            topic.messages.append(raw)
+            topic.order.append(number)
     return found

@@ -15,14 +15,23 @@ class Columns:
     """Columns of a topic's messages, sorted by header stamp; of equal stamps the last one wins.
 
     Fields keep their CDR types. Messages of differing layouts (a longer frame_id, another scenario name) are joined.
+    `shift`, int64[N], ns, is added to the stamps.
     """
 
-    def __init__(self, topic: str, msgtype: str, messages: Sequence[bytes], types: Typestore | None = None):
+    def __init__(
+        self,
+        topic: str,
+        msgtype: str,
+        messages: Sequence[bytes],
+        types: Typestore | None = None,
+        shift: np.ndarray | int = 0,
+    ):
         self.topic = topic
         self._groups = decode(messages, msgtype, types) if messages else []
         stamps = np.zeros(len(messages), np.int64)
         for indices, table in self._groups:
             stamps[indices] = stamps_ns(table)
+        stamps += shift
         order = np.argsort(stamps, kind="stable")
         last = np.ones(len(order), bool)
         last[:-1] = stamps[order][1:] != stamps[order][:-1]

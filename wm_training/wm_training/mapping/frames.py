@@ -157,25 +157,32 @@ def extract_mapped(bag: Path, mapping: Mapping) -> tuple[dict[str, np.ndarray], 
     """All arrays of `Sequences` but the digest, of one bag, and what was left out of it, in sentences."""
     recording = record_of(bag, mapping)
     frames = MappedFrames(recording, mapping)
-    commanded, speed = frames.commanded(), frames.number("speed")
-    lacking = {"camera": frames.camera_row < 0, "speed": ~np.isfinite(speed),
-               "a command": ~np.isfinite(commanded).all(1)}  # fmt: skip
-    complete = ~np.logical_or.reduce(list(lacking.values()))
-    runs = pieces(complete, frames.follows, MIN_FRAMES)
-    kept = np.concatenate([np.arange(a, b) for a, b in runs]) if runs else np.zeros(0, np.int64)
-    cut = len(complete) - len(kept)
-    if cut:
-        why = ", ".join(f"{int(n.sum())} lack {name}" for name, n in lacking.items() if n.any()) or "standing alone"
-        recording.notes.append(f"{bag}: {cut} of {len(complete)} frames are left out: {why} "
-                               f"(tolerance {mapping.tolerance_s:g} s).")  # fmt: skip
+    runs, left_out = complete_runs(frames)
+    if left_out:
+        recording.notes.append(f"{bag}: {left_out}.")
     if not runs:
-        raise TrainingError(f"{bag}: no two consecutive frames are complete: {why}; "
+        raise TrainingError(f"{bag}: no two consecutive frames are complete: {left_out}; "
                             "check topics and rates with `wm info`, or raise tolerance_s in the mapping.")  # fmt: skip
+    commanded, kept = frames.commanded(), np.concatenate([np.arange(a, b) for a, b in runs])
     starts = np.cumsum([0, *(b - a for a, b in runs)]).astype(np.int64)
     arrays = _arrays(frames, commanded, runs, kept, starts)
     rows = frames.camera_row[kept]
     arrays["camera"] = pictures_of(bag, mapping, recording.series["camera"].values[rows])
     return arrays, tuple(recording.notes)
+
+
+def complete_runs(frames: MappedFrames) -> tuple[list[tuple[int, int]], str]:
+    """Runs [a, b) of complete frames, and how many others are left out for what; empty where none is."""
+    lacking = {"camera": frames.camera_row < 0, "speed": ~np.isfinite(frames.number("speed")),
+               "a command": ~np.isfinite(frames.commanded()).all(1)}  # fmt: skip
+    complete = ~np.logical_or.reduce(list(lacking.values()))
+    runs = pieces(complete, frames.follows, MIN_FRAMES)
+    cut = len(complete) - sum(b - a for a, b in runs)
+    if not cut:
+        return runs, ""
+    why = ", ".join(f"{int(n.sum())} lack {name}" for name, n in lacking.items() if n.any()) or "standing alone"
+    tolerance = f"tolerance {frames.mapping.tolerance_s:g} s"
+    return runs, f"{cut} of {len(complete)} frames are left out: {why} ({tolerance})"
 
 
 def _arrays(

@@ -14,9 +14,12 @@ from rosbags.highlevel import AnyReader
 from rosbags.highlevel.anyreader import AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import ReaderError as ReaderError1
+from rosbags.rosbag2 import Reader as Reader2
 from rosbags.rosbag2 import ReaderError as ReaderError2
 
 from wm_training.bags.reader import PARTIAL_HINT
+from wm_training.bags.recorded import recorded
+from wm_training.bags.resets import timeline
 from wm_training.bags.schema import typestore
 from wm_training.errors import TrainingError
 from wm_training.mapping.join import forward
@@ -60,6 +63,12 @@ def open_any(bag: Path) -> Iterator[AnyReader]:
         raise TrainingError(f"{bag}: cannot be read; {PARTIAL_HINT.format(path=bag)}.") from error
 
 
+def in_order(reader: AnyReader, connections: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
+    """Connection, log time (ns) and bytes of each message, in the order of recording."""
+    (inner,) = reader.readers
+    yield from recorded(inner, connections) if isinstance(inner, Reader2) else reader.messages(connections)
+
+
 def find_connections(reader: AnyReader, topic: str) -> list[Connection]:
     """All connections of a topic by its full name, with or without the slash in front."""
     return [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
@@ -72,10 +81,15 @@ def record_of(bag: Path, mapping: Mapping) -> Recording:
         chosen = _connections(bag, reader, mapping)
         readers = {topic: _TopicReader(bag, reader, mapping, topic) for topic in chosen}
         by_id = {c.id: topic for topic, connections in chosen.items() for c in connections}
-        for connection, log_ns, raw in reader.messages([c for cs in chosen.values() for c in cs]):
-            readers[by_id[connection.id]].add(connection.msgtype, log_ns, raw)
-        for topic_reader in readers.values():
-            topic_reader.finish(out)
+        messages = in_order(reader, [c for cs in chosen.values() for c in cs])
+        for number, (connection, log_ns, raw) in enumerate(messages):
+            readers[by_id[connection.id]].add(connection.msgtype, number, log_ns, raw)
+        stamps = {topic: topic_reader.all_stamps() for topic, topic_reader in readers.items()}
+        order = {topic: np.array(topic_reader.order, np.int64) for topic, topic_reader in readers.items()}
+        line = timeline(stamps, order, mapping.sources["camera"].topic)
+        out.notes += filter(None, [line.note(bag)])
+        for topic, topic_reader in readers.items():
+            topic_reader.finish(stamps[topic] + line.shifts[topic], out)
     _check_overlap(bag, out)
     return out
 
@@ -85,7 +99,7 @@ def pictures_of(bag: Path, mapping: Mapping, numbers: np.ndarray) -> np.ndarray:
     out = np.zeros((len(numbers), 64, 64, 3), np.uint8)
     topic = mapping.sources["camera"].topic
     with open_any(bag) as reader:
-        for number, (connection, _, raw) in enumerate(reader.messages(find_connections(reader, topic))):
+        for number, (connection, _, raw) in enumerate(in_order(reader, find_connections(reader, topic))):
             first, end = np.searchsorted(numbers, [number, number + 1])
             if first == end:
                 continue
@@ -98,23 +112,25 @@ def pictures_of(bag: Path, mapping: Mapping, numbers: np.ndarray) -> np.ndarray:
     return out
 
 
+def topic_problem(reader: AnyReader, mapping: Mapping, topic: str, names: list[str]) -> str:
+    """What keeps the fields `names` from being read from a topic, and what to do; empty where nothing does."""
+    connections, wanted = find_connections(reader, topic), ", ".join(names)
+    if not connections:
+        there = ", ".join(sorted({c.topic for c in reader.connections})) or "none"
+        return f"topic {topic} is not in the bag, it holds {there}; correct the topic of {wanted} in {mapping.path}"
+    if not any(c.msgcount for c in connections):
+        return f"topic {topic} has no message; record it, or take {wanted} from another topic"
+    for source in (mapping.sources[name] for name in names):
+        if source.type and _bare(connections[0].msgtype) != _bare(source.type):
+            return f"topic {topic} is {connections[0].msgtype}, expected {source.type}; correct {mapping.path}"
+    return ""
+
+
 def _connections(bag: Path, reader: AnyReader, mapping: Mapping) -> dict[str, list[Connection]]:
-    found = {}
     for topic, names in mapping.topics().items():
-        connections = find_connections(reader, topic)
-        wanted = ", ".join(names)
-        if not connections:
-            there = ", ".join(sorted({c.topic for c in reader.connections})) or "none"
-            raise TrainingError(f"{bag}: topic {topic} is not in the bag, it holds {there}; "
-                                f"correct the topic of {wanted} in {mapping.path}.")  # fmt: skip
-        if not any(c.msgcount for c in connections):
-            raise TrainingError(f"{bag}: topic {topic} has no message; record it, or take {wanted} from another topic.")
-        for source in (mapping.sources[name] for name in names):
-            if source.type and _bare(connections[0].msgtype) != _bare(source.type):
-                raise TrainingError(f"{bag}: topic {topic} is {connections[0].msgtype}, expected {source.type}; "
-                                    f"correct {mapping.path}.")  # fmt: skip
-        found[topic] = connections
-    return found
+        if problem := topic_problem(reader, mapping, topic, names):
+            raise TrainingError(f"{bag}: {problem}.")
+    return {topic: find_connections(reader, topic) for topic in mapping.topics()}
 
 
 def _bare(msgtype: str) -> str:
@@ -140,16 +156,18 @@ class _TopicReader:
         names = [n for n in mapping.topics()[topic] if n != "camera"]
         self.sources = {name: mapping.sources[name] for name in names}
         self.stamps: list[int] = []
+        self.order: list[int] = []  # numbers of its messages in the recording
         self.values: dict[str, list[Any]] = {name: [] for name in names}
         self.getters: dict[str, Callable[[Any], Any]] = {}
         self.damaged = 0
         self.headers: dict[str, bool] = {}
 
-    def add(self, msgtype: str, log_ns: int, raw: bytes) -> None:
+    def add(self, msgtype: str, number: int, log_ns: int, raw: bytes) -> None:
         """Take in one message; one that cannot be read is counted."""
         stamp = log_ns if self.by_log else self._stamp(msgtype, log_ns, raw)
         if not self.sources:  # the camera's pictures are decoded later, and only those that are used
             self.stamps.append(stamp)
+            self.order.append(number)
             return
         try:
             message = self.reader.deserialize(raw, msgtype)
@@ -158,6 +176,7 @@ class _TopicReader:
             return
         values = {name: self._value(name, source, message, msgtype) for name, source in self.sources.items()}
         self.stamps.append(stamp)
+        self.order.append(number)
         for name, value in values.items():
             self.values[name].append(value)
 
@@ -180,14 +199,20 @@ class _TopicReader:
         seconds, nanoseconds = struct.unpack_from(f"{order}II", raw, 4)  # behind CDR's four bytes, or ROS 1's seq
         return seconds * 1_000_000_000 + nanoseconds or log_ns
 
-    def finish(self, out: Recording) -> None:
-        """Put the series into `out`, without damaged messages, numbers that are none, and time that runs backwards."""
+    def all_stamps(self) -> np.ndarray:
+        """Of every message that could be read, in the order of recording. int64[N], ns"""
+        if not self.stamps:
+            raise TrainingError(f"{self.bag}: topic {self.topic}: no message can be read; record it again.")
+        return np.array(self.stamps, np.int64)
+
+    def finish(self, stamps: np.ndarray, out: Recording) -> None:
+        """Put the series into `out`, without damaged messages, numbers that are none, and time that runs backwards.
+
+        stamps: those of its messages, int64[N], ns.
+        """
         if self.damaged:
             out.notes.append(f"{self.bag}: topic {self.topic}: {self.damaged} messages do not fit their definition "
                              "and are left out.")  # fmt: skip
-        if not self.stamps:
-            raise TrainingError(f"{self.bag}: topic {self.topic}: no message can be read; record it again.")
-        stamps = np.array(self.stamps, np.int64)
         kept = forward(stamps)
         if len(kept) < len(stamps):
             out.notes.append(f"{self.bag}: topic {self.topic}: {len(stamps) - len(kept)} of {len(stamps)} messages are "
