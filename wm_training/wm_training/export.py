@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wm_dynamics.model_files import write_model_folder
+from wm_dynamics.model_files import round_to_half, write_model_folder
 from wm_dynamics.world_model import WorldModel, WorldModelConfig, labels_in
 from wm_training.checkpoint import read_checkpoint
 from wm_training.errors import TrainingError
@@ -54,6 +54,7 @@ def export_model(
     model: WorldModel, sequences: Sequences, held_out: np.ndarray, folder: Path, settings: dict[str, Any]
 ) -> None:
     """Measure a model on the episodes `held_out` and write its folder."""
+    round_to_half(model)  # as it will be read again
     measured = measure_model(model, sequences, held_out, seed=settings["seed"])
     training = settings | {"frames": len(sequences), "episodes": sequences.episodes}
     parameters = sum(p.numel() for p in model.parameters())

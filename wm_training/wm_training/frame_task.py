@@ -34,13 +34,13 @@ TURNING_MPS = 5.0  # at this speed an error of the steering counts twice, at thr
 class FrameConfig:
     """Weights of the terms; each is a mean over frames."""
 
-    camera: float = 0.05  # per-pixel squared errors are summed
-    sensors: float = 1.0
-    labels: float = 4.0
+    camera: float = 0.01  # per-pixel squared errors are summed
+    sensors: float = 0.3
+    labels: float = 16.0
     advice: float = 4.0
     flags: float = 1.0  # collision and off-road
     reconstructed: float = 0.125  # share of the frames whose camera picture is
-    gain: float = 0.15  # brightness and contrast of a picture vary by this share
+    gain: float = 0.2  # brightness, contrast and each colour of a picture vary by this share
 
 
 class FrameTeacher(nn.Module):
@@ -76,8 +76,8 @@ def frame_loss(
 
 
 def vary_light(camera: Tensor, share: float) -> Tensor:
-    """Pictures uint8 [B, H, W, 3] a little brighter or darker, with more or less contrast, each its own way."""
-    gain = 1.0 + share * (2.0 * torch.rand(len(camera), 1, 1, 1, device=camera.device) - 1.0)
+    """Pictures uint8 [B, H, W, 3] a little brighter or darker, with more or less of each colour, each its own way."""
+    gain = 1.0 + share * (2.0 * torch.rand(len(camera), 1, 1, 3, device=camera.device) - 1.0)
     shift = 127.5 * share * (2.0 * torch.rand(len(camera), 1, 1, 1, device=camera.device) - 1.0)
     return ((camera.float() - 127.5) * gain + 127.5 + shift).clamp(0.0, 255.0)
 

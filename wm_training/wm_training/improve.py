@@ -228,10 +228,11 @@ def figures(report: CollectReport) -> dict[str, Any]:
 
 
 def phase_steps(steps: int) -> tuple[int, int, int]:
-    """Steps of the whole model, of the dynamics and of imagination, in the proportions of `wm train`'s defaults."""
-    usual = TrainConfig(perception_steps=0)
-    dynamics, imagination = (steps * part // usual.steps for part in (usual.dynamics_steps, usual.imagination_steps))
-    return steps - dynamics - imagination, dynamics, imagination
+    """Steps of the whole model, which also learns to see what it met, of the dynamics and of imagination."""
+    usual = TrainConfig()
+    joint = steps // 3
+    imagination = (steps - joint) * usual.imagination_steps // (usual.dynamics_steps + usual.imagination_steps)
+    return joint, steps - joint - imagination, imagination
 
 
 def _stopped(now: str) -> str:

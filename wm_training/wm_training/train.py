@@ -43,13 +43,13 @@ class TrainConfig:
     """Folder for checkpoints and logs; the model is OUT/model."""
     start_from: Path | None = None
     """Model folder to go on from, for example with more or other bags; None: a new model."""
-    perception_steps: int = 8000
+    perception_steps: int = 12000
     """Steps of the encoder alone, on single frames."""
     perception_batch: int = 256
     """Frames a step and process of the encoder alone."""
-    joint_steps: int = 4800
+    joint_steps: int = 0
     """Steps of the whole model after those; a step sees batch x length frames."""
-    dynamics_steps: int = 2700
+    dynamics_steps: int = 6000
     """Steps after those, with the encoder finished: everything behind it, on more windows a step."""
     batch: int = 24
     """Windows a step and process of the whole model."""
@@ -63,7 +63,7 @@ class TrainConfig:
     """Windows a step from which imagination starts."""
     imagination_rate: float = 3e-4
     """Learning rate of imagination."""
-    learning_rate: float = 8e-4
+    learning_rate: float = 2.5e-3
     warmup: int = 200
     """Steps of a phase until the learning rate is reached; it then falls along a half cosine to a twentieth."""
     weight_decay: float = 1e-4
