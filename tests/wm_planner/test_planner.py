@@ -32,10 +32,11 @@ def test_it_steers_back_to_the_middle_of_the_lane(lane_engine, car):
     assert Planner(lane_engine).plan(car(lateral=-0.8), 10.0, STILL).steering_angle[:6].mean() > 0.005
 
 
-def test_it_brakes_for_a_car_standing_ahead_and_not_for_one_far_away(lane_engine, car):
-    near = Planner(lane_engine).plan(car(gap=14.0, lead=0.0), 10.0, STILL)
+def test_left_to_its_search_it_brakes_for_a_car_standing_ahead_and_not_for_one_far_away(lane_engine, car):
+    searching = PlannerConfig(objective=ObjectiveConfig(policy_weight=0.0))  # the test's policy sees no car
+    near = Planner(lane_engine, searching).plan(car(gap=14.0, lead=0.0), 10.0, STILL)
     assert near.acceleration[:4].mean() < -2.0
-    far = Planner(lane_engine).plan(car(gap=60.0), 10.0, STILL)
+    far = Planner(lane_engine, searching).plan(car(gap=60.0), 10.0, STILL)
     assert far.acceleration[:4].mean() > -0.7
 
 
@@ -155,7 +156,7 @@ def proposed() -> np.ndarray:
 def test_a_departure_that_weighs_nothing_leaves_every_value_as_it_was(lane_engine, car):
     actions = np.random.default_rng(0).uniform(-1, 1, (64, 12, 2)).astype(np.float32)
     without, with_policy = (
-        Objective(lane_engine, ObjectiveConfig(), car(), STILL, 20.0, 0.1, policy)(actions)
+        Objective(lane_engine, ObjectiveConfig(policy_weight=0.0), car(), STILL, 20.0, 0.1, policy)(actions)
         for policy in (None, proposed())
     )
     for name in ("value", "risk", "detail"):
