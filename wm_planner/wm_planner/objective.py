@@ -29,7 +29,7 @@ class ObjectiveConfig:
     lateral_jerk_weight: float = 0.1  # return at a mean square lateral jerk of (5 m/s³)²
     steering_rate_weight: float = 0.1  # return at a mean square steering rate of (0.8 rad/s)²
     jerk_weight: float = 0.05  # return at a mean square longitudinal jerk of (10 m/s³)²
-    policy_weight: float = 2.0  # return at a mean square departure from the policy's proposal of (2 m/s²)²
+    policy_weight: float = 0.0  # return at a mean square departure from the policy's proposal of (2 m/s²)²
 
     def __post_init__(self) -> None:
         for item in fields(self):
