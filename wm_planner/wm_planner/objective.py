@@ -59,7 +59,7 @@ class Objective:
     ) -> None:
         self._engine, self._config, self._belief = engine, config, belief
         self._before = np.array([before[0] * STEER_MAX_RAD, _acceleration(before[1])], np.float32)
-        self._policy = None if policy is None else _physical(policy)  # [2, H]
+        self._policy = None if policy is None or config.policy_weight == 0.0 else _physical(policy)  # [2, H]
         self._disagreement_scale = np.float32(1.0 / max(engine.config.disagreement_p95, 1e-9))
         lateral = config.lateral_jerk_weight * (lateral_per_rad / _LATERAL_JERK) ** 2
         turning = config.steering_rate_weight / _STEERING_RATE**2

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wm_planner.solvers.checks import check_budget, check_elites, check_range, check_spread
 from wm_planner.solvers.pool import Pool
 from wm_planner.solvers.protocol import Problem, Solution
-from wm_planner.solvers.sampling import around, seeded
-from wm_planner.solvers.warm import BRAKING, Memory, initial_std, later_seeds, seeds, starting_mean
+from wm_planner.solvers.refine import refine
+from wm_planner.solvers.warm import Memory
 from wm_planner.solvers.weights import blend, moments
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -46,27 +49,14 @@ class Cem:
         self._memory = Memory()
 
     def solve(self, problem: Problem) -> Solution:
-        config, bounds = self.config, problem.bounds
-        mean = starting_mean(self._memory, problem, config.horizon)  # [H, 2]
-        initial = std = initial_std(bounds, config.horizon, config.steer_std, config.accel_std)  # [H, 2]
-        looked_at = seeds(mean, self._memory, problem, BRAKING)
-        pool = Pool(problem, config.chunk)
-        problem.deadline.start()
-        complete = True
-        for iteration, count in enumerate(config.candidates):
-            if iteration and not pool.time_left():
-                complete = False
-                break
-            complete = pool.evaluate(seeded(around(mean, std, self._basis, count, self._rng), looked_at, bounds))
-            elites, _ = pool.elites(config.elites)
-            if len(elites):
-                centre, variance = moments(np.full(len(elites), 1.0 / len(elites), np.float32), elites)
-                mean = blend(mean, centre, config.momentum)
-                std = np.sqrt(blend(np.square(std), variance, config.momentum))
-                std = np.maximum(std, np.float32(config.std_min) * initial)
-            if not complete:
-                break
-            looked_at = later_seeds(mean)
-        best = pool.best(complete)
-        self._memory.keep(best, mean)
-        return best
+        return refine(problem, self.config, self._memory, self._basis, self._rng, self._refit)
+
+    def _refit(self, pool: Pool, mean: Array, std: Array, initial: Array) -> tuple[Array, Array, None]:
+        """Mean and std of the elites, all alike, with momentum and a floor."""
+        config = self.config
+        elites, _ = pool.elites(config.elites)
+        if not len(elites):
+            return mean, std, None
+        centre, variance = moments(np.full(len(elites), 1.0 / len(elites), np.float32), elites)
+        std = np.sqrt(blend(np.square(std), variance, config.momentum))
+        return blend(mean, centre, config.momentum), np.maximum(std, np.float32(config.std_min) * initial), None

@@ -16,8 +16,9 @@ from wm_planner.solvers.checks import (
 )
 from wm_planner.solvers.pool import Pool
 from wm_planner.solvers.protocol import Problem, Solution
-from wm_planner.solvers.sampling import around, noise_basis, seeded
-from wm_planner.solvers.warm import Memory, initial_std, later_seeds, seeds, starting_mean
+from wm_planner.solvers.refine import refine
+from wm_planner.solvers.sampling import noise_basis
+from wm_planner.solvers.warm import Memory
 from wm_planner.solvers.weights import blend, exponential_weights, moments
 
 Array = NDArray[np.float32]
@@ -68,34 +69,19 @@ class ICem:
         self._memory = Memory()
 
     def solve(self, problem: Problem) -> Solution:
-        config, bounds = self.config, problem.bounds
-        mean = starting_mean(self._memory, problem, config.horizon)  # [H, 2]
-        initial = std = initial_std(bounds, config.horizon, config.steer_std, config.accel_std)  # [H, 2]
-        looked_at = seeds(mean, self._memory, problem, config.levels)
-        pool = Pool(problem, config.chunk, self._kept)
-        problem.deadline.start()
-        complete = True
-        for iteration, count in enumerate(config.candidates):
-            if iteration and not pool.time_left():
-                complete = False
-                break
-            complete = pool.evaluate(seeded(around(mean, std, self._basis, count, self._rng), looked_at, bounds))
-            elites, score = pool.elites(config.elites)
-            mean, std = self._refit(elites, score, mean, std, initial)
-            if not complete:
-                break
-            looked_at = later_seeds(mean)
-        best = pool.best(complete)
-        self._memory.keep(best, mean, elites[: self._kept])
-        return best
+        return refine(
+            problem, self.config, self._memory, self._basis, self._rng, self._refit, self.config.levels, self._kept
+        )
 
-    def _refit(self, elites: Array, score: Array, mean: Array, std: Array, initial: Array) -> tuple[Array, Array]:
-        """Mean and std of the elites under MPPI weights, with momentum and a floor."""
+    def _refit(self, pool: Pool, mean: Array, std: Array, initial: Array) -> tuple[Array, Array, Array]:
+        """Mean and std of the elites under MPPI weights, with momentum and a floor; and the elites that are kept."""
+        elites, score = pool.elites(self.config.elites)
         if not len(elites):
-            return mean, std
+            return mean, std, elites
         spread = float(score[0] - score[-1])
         weights = exponential_weights(score, self.config.temperature * spread if spread else 1.0)
         centre, variance = moments(weights, elites)
         floor = np.float32(self.config.std_min) * initial
         momentum = self.config.momentum
-        return blend(mean, centre, momentum), np.maximum(blend(std, np.sqrt(variance), momentum), floor)
+        std = np.maximum(blend(std, np.sqrt(variance), momentum), floor)
+        return blend(mean, centre, momentum), std, elites[: self._kept]

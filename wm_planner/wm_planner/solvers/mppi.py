@@ -4,13 +4,17 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wm_planner.solvers.checks import check_budget, check_knots, check_range, check_spread
 from wm_planner.solvers.pool import Pool
 from wm_planner.solvers.protocol import Problem, Solution
-from wm_planner.solvers.sampling import around, noise_basis, seeded
-from wm_planner.solvers.warm import BRAKING, Memory, initial_std, later_seeds, seeds, starting_mean
+from wm_planner.solvers.refine import refine
+from wm_planner.solvers.sampling import noise_basis
+from wm_planner.solvers.warm import Memory
 from wm_planner.solvers.weights import exponential_weights, moments
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -49,27 +53,13 @@ class Mppi:
         self._memory = Memory()
 
     def solve(self, problem: Problem) -> Solution:
-        config, bounds = self.config, problem.bounds
-        mean = starting_mean(self._memory, problem, config.horizon)  # [H, 2]
-        std = initial_std(bounds, config.horizon, config.steer_std, config.accel_std)  # [H, 2]
-        looked_at = seeds(mean, self._memory, problem, BRAKING)
-        pool = Pool(problem, config.chunk)
-        problem.deadline.start()
-        complete = True
-        for iteration, count in enumerate(config.candidates):
-            if iteration and not pool.time_left():
-                complete = False
-                break
-            complete = pool.evaluate(seeded(around(mean, std, self._basis, count, self._rng), looked_at, bounds))
-            safe, score = pool.safe()
-            if len(safe):
-                gap = float(score.max() - np.median(score))
-                weights = exponential_weights(score, config.temperature * gap if gap else 1.0)
-                mean = moments(weights, safe)[0]
-            if not complete:
-                break
-            std = std * np.float32(config.anneal)
-            looked_at = later_seeds(mean)
-        best = pool.best(complete)
-        self._memory.keep(best, mean)
-        return best
+        return refine(problem, self.config, self._memory, self._basis, self._rng, self._refit)
+
+    def _refit(self, pool: Pool, mean: Array, std: Array, initial: Array) -> tuple[Array, Array, None]:
+        """Mean of all safe candidates by exponential weights; the std of the next iteration is given."""
+        safe, score = pool.safe()
+        if len(safe):
+            gap = float(score.max() - np.median(score))
+            weights = exponential_weights(score, self.config.temperature * gap if gap else 1.0)
+            mean = moments(weights, safe)[0]
+        return mean, std * np.float32(self.config.anneal), None
