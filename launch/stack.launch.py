@@ -8,11 +8,13 @@
 
 from wm_bringup.launching import description, given_values, lifecycle_nodes
 from wm_bringup.paths import MODEL, find_model, stack_parameters
-from wm_bringup.topology import SIMULATORS, Setup, topology
+from wm_bringup.topology import Setup, topology
+from wm_sim.contract import known_simulators
 
 ARGUMENTS = (
-    ("sim", "builtin", "Simulator.", SIMULATORS),
-    ("scenario", "stop_go", "Scenario family.", None),
+    ("sim", "builtin", "Simulator.", tuple(known_simulators())),
+    ("sim_settings", "", "The simulator's own settings, as host=10.0.0.2,port=2000.", None),
+    ("scenario", "", "Scenario of the simulator; empty: its usual one.", None),
     ("seed", "7", "Seed of the first episode.", None),
     ("mode", "realtime", "What moves the world: the wall clock, or each command.", ("realtime", "lockstep")),
     ("model", MODEL, "Model folder.", None),
@@ -33,6 +35,7 @@ def nodes(context):
         mode=given["mode"],
         model=str(find_model(given["model"])),
         sim=given["sim"],
+        sim_settings=given["sim_settings"],
         bag=given["record"],
         report=given["drive"],
     )

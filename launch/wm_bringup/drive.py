@@ -29,8 +29,8 @@ QUIET_ENV = {  # one thread a process: seven of them share few cores
 class DriveConfig:
     """Drive a learned world model through one episode and leave a report, a picture, a video and a bag."""
 
-    scenario: str = "stop_go"
-    """Scenario family."""
+    scenario: str = ""
+    """Scenario of the simulator; its usual one when not named: stop_go of the built-in one."""
     road: Path | None = None
     """Drive on this road instead: a centre-line CSV, CommonRoad XML or OpenDRIVE file."""
     traffic: Literal["logged", "reactive", "none"] = "logged"
@@ -43,8 +43,10 @@ class DriveConfig:
     """What moves the world: the wall clock, or each command (same seed, same drive)."""
     model: Path = Path(MODEL)
     """Model folder."""
-    sim: Literal["builtin"] = "builtin"
-    """Simulator."""
+    sim: str = "builtin"
+    """Simulator: builtin, or another that is registered (docs/simulators.md)."""
+    sim_settings: str = ""
+    """The simulator's own settings, as host=10.0.0.2,port=2000."""
     record: bool = True
     """Record a bag."""
     out: Path | None = None
@@ -67,7 +69,7 @@ class DriveConfig:
 
 def drive(config: DriveConfig) -> int:
     """Run the stack until the drive ends; the exit code. BringupError when it cannot start."""
-    check_scenario(config.scenario)
+    scenario = check_scenario(config)
     road = check_road(config)
     model = check_model(config.model)
     if config.params_file is not None and not config.params_file.is_file():
@@ -77,7 +79,7 @@ def drive(config: DriveConfig) -> int:
     try:
         out = fresh_folder(config.out)
         setup = Setup(
-            scenario=config.scenario,
+            scenario=scenario,
             road=road,
             seed=config.seed,
             mode=config.mode,
@@ -85,6 +87,7 @@ def drive(config: DriveConfig) -> int:
             speed=config.speed,
             route_length_m=config.length_m or 0.0,
             sim=config.sim,
+            sim_settings=config.sim_settings,
             bag=str(out / "bag") if config.record else "",
             report=str(out),
             engage=config.engage,
@@ -94,12 +97,17 @@ def drive(config: DriveConfig) -> int:
         lock.close()
 
 
-def check_scenario(scenario: str) -> None:
-    """BringupError unless the family exists."""
-    from wm_sim.scenarios import FAMILIES
+def check_scenario(config: DriveConfig) -> str:
+    """The scenario to drive; SimError in one sentence for what the simulator does not know."""
+    from wm_sim.contract import find_simulator, parse_settings
 
-    if scenario not in FAMILIES:
-        raise BringupError(f"unknown scenario {scenario}: choose one of {', '.join(sorted(FAMILIES))}.")
+    simulator = find_simulator(config.sim).declaration
+    simulator.check_settings(parse_settings(config.sim_settings))
+    scenario = config.scenario or simulator.usual_scenario
+    simulator.check_scenario(scenario)
+    if config.road is not None:
+        simulator.check_scenario(f"road:{config.road}")
+    return scenario
 
 
 def check_road(config: DriveConfig) -> str:
@@ -151,7 +159,8 @@ def _run(config: DriveConfig, processes: tuple[Process, ...], out: Path, domain:
     for process in processes:
         group.add(process.name, command_line(process, files, config.namespace, config.log_level), env)
     print(
-        f"{config.road or config.scenario} seed {config.seed}, {config.mode}, ROS domain {domain}; results in {out}",
+        f"{config.road or config.scenario or config.sim} seed {config.seed}, {config.mode}, "
+        f"ROS domain {domain}; results in {out}",
         flush=True,
     )
     group.run()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SIMULATORS = ("builtin",)
 UNHURRIED = {"deadline_s": 0.0, "search": "full"}  # lockstep waits for every plan, so each is searched in full
 
 
@@ -33,14 +32,15 @@ class Process:
 class Setup:
     """What a user may choose about a run."""
 
-    scenario: str = "stop_go"
+    scenario: str = ""  # empty: the simulator's usual one
     road: str = ""  # map file instead of a scenario's road, as sim_node's parameter
     seed: int = 7
     mode: str = "realtime"  # realtime | lockstep
     model: str = "models/default"
     speed: float = 1.0  # simulated seconds per wall second, realtime only
     route_length_m: float = 0.0  # 0: the family's own
-    sim: str = "builtin"
+    sim: str = "builtin"  # a name of wm_sim.contract's registry
+    sim_settings: str = ""  # its own, as name=value, some separated by commas
     bag: str = ""  # folder to record into; empty: no recorder
     report: str = ""  # folder for the report of one drive; empty: nobody engages, nobody reports
     engage: bool = True
@@ -54,6 +54,8 @@ def topology(setup: Setup) -> tuple[Process, ...]:
             "wm_sim",
             "sim_node",
             {
+                "sim": setup.sim,
+                "sim_settings": setup.sim_settings,
                 "scenario": setup.scenario,
                 "road": setup.road,
                 "seed": setup.seed,

@@ -100,10 +100,9 @@ def _free_domain() -> int:
 @pytest.fixture(scope="session", autouse=True)
 def compiled_kernels() -> None:
     """The simulator's kernels on disk: in a fresh checkout a stack would compile them while a test waits for it."""
-    from wm_sim.frame import WorldConfig
-    from wm_sim.sim_node import warm_up
+    from wm_sim.world import World
 
-    warm_up(WorldConfig())
+    World().prepare()
 
 
 @pytest.fixture(scope="session")

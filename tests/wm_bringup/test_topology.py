@@ -149,7 +149,7 @@ def test_every_process_of_the_topology_becomes_a_lifecycle_node(launch, tmp_path
 def test_a_parameter_file_of_the_user_comes_over_the_stacks_and_under_the_command_line(launch, tmp_path: Path) -> None:
     stack, mine, given = launch.nodes(model=str(tmp_path), params_file="mine.yaml")[0].kwargs["parameters"]
     assert (stack, mine) == (str(stack_parameters()), "mine.yaml")
-    assert given["scenario"] == "stop_go"
+    assert given["sim"] == "builtin"
 
 
 def test_a_node_that_ends_shuts_the_launch_down(launch, tmp_path: Path) -> None:

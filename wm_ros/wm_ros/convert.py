@@ -89,13 +89,16 @@ def image_array(message: Image) -> np.ndarray:
     return image[:, :, ::-1] if message.encoding.startswith("bgr") else image
 
 
-def camera_info_msg(width: int, height: int, fov_rad: float, stamp: Time, frame: str) -> CameraInfo:
-    """An ideal pinhole camera. fov_rad: horizontal field of view."""
-    focal = 0.5 * width / math.tan(0.5 * fov_rad)
-    cx, cy = 0.5 * width, 0.5 * height
-    message = CameraInfo(height=height, width=width, distortion_model="plumb_bob", d=[0.0] * 5)
+def camera_info_msg(width: int, height: int, fov_rad: float | None, stamp: Time, frame: str) -> CameraInfo:
+    """An ideal pinhole camera. fov_rad: horizontal field of view; None: no pinhole camera, zeros: uncalibrated."""
+    message = CameraInfo(height=height, width=width)
     message.header.stamp = stamp
     message.header.frame_id = frame
+    if fov_rad is None:
+        return message
+    focal = 0.5 * width / math.tan(0.5 * fov_rad)
+    cx, cy = 0.5 * width, 0.5 * height
+    message.distortion_model, message.d = "plumb_bob", [0.0] * 5
     message.k = [focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0]
     message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     message.p = [focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0]

@@ -91,3 +91,4 @@ class Frame:
     events: list[Event] = field(default_factory=list)
     terminated: bool = False
     truncated: bool = False
+    own_reward: float = 0.0  # what the simulator's own task pays for arriving here, where it has one

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+from wm_sim.contract import Simulator
+from wm_sim.frame import Frame
 from wm_sim.vehicle_interface import Command, VehicleInterface
-from wm_sim.world import Frame, World
 
 TICK_NS = 50_000_000
 FIRST_NS = 1_000_000_000  # 0 means "no time yet" to ROS, so the clock starts at 1 s
@@ -25,9 +26,9 @@ class Stage(Enum):
 
 
 class Session:
-    """A World with a clock and a vehicle interface, episode after episode."""
+    """A simulator with a clock and a vehicle interface, episode after episode."""
 
-    def __init__(self, world: World, watchdog_s: float = 0.5) -> None:
+    def __init__(self, world: Simulator, watchdog_s: float = 0.5) -> None:
         self.world = world
         self.clock_ns = FIRST_NS - 2 * TICK_NS
         self.stage = Stage.DONE
@@ -44,9 +45,9 @@ class Session:
         self._executed_ns = 0  # frame answered by the command being executed
         self._newest: Command | None = None
 
-    def reset(self, family: str, seed: int) -> Frame:
+    def reset(self, scenario: str, seed: int) -> Frame:
         """Begin an episode; its first frame is one model step later than anything published before."""
-        frame = self.world.reset(family, seed)
+        frame = self.world.reset(scenario, seed)
         self._start()
         self.clock_ns += TICK_NS if self.clock_ns % (2 * TICK_NS) else 2 * TICK_NS
         self.first_ns = self.clock_ns

@@ -1,4 +1,7 @@
-"""sim_node: the simulated world behind the stack's topics, with `/clock`, `sim/reset` and the vehicle interface."""
+"""sim_node: a simulator behind the stack's topics, with `/clock`, `sim/reset` and the vehicle interface.
+
+Which one is the parameter `sim`; all that is said of simulators here is said by the contract.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import CAMERA, CAMERA_INFO, CLOCK, CONTROL, EVENTS, ODOM, ROUTE, SCAN, STATUS, TRUTH
 from wm_sim.action import to_physical
+from wm_sim.contract import BUILTIN, SimulatorConfig, find_simulator, make_simulator, parse_settings
 from wm_sim.errors import SimError
-from wm_sim.observation import CAMERA_HFOV_RAD, SCAN_MAX_M
-from wm_sim.scenarios import FAMILIES, ROAD
+from wm_sim.frame import Frame
+from wm_sim.observation import SCAN_MAX_M
+from wm_sim.scenarios import ROAD
 from wm_sim.session import TICK_NS, Session, Stage
 from wm_sim.vehicle_interface import Command
-from wm_sim.world import Frame, World, WorldConfig
 
 EVENT_TYPES = {
     "collision": DriveEvent.COLLISION,
@@ -31,16 +35,20 @@ EVENT_TYPES = {
 
 
 class SimNode(StackNode):
-    """Publishes frames, takes commands. All driving rules are in `Session` and `World`."""
+    """Publishes frames, takes commands. All driving rules are in `Session` and the simulator."""
 
     def __init__(self) -> None:
         super().__init__("sim_node")
         declare = self.declare
-        self.scenario = declare("scenario", "lane_follow", "Scenario family.", choices=tuple(FAMILIES))
+        self.sim = declare("sim", BUILTIN, "Simulator, by the name that its package registers.")
+        self.declaration = find_simulator(self.sim).declaration
+        self.settings = declare("sim_settings", "", "The simulator's own settings, as host=10.0.0.2,port=2000.")
+        scenario = declare("scenario", "", "Scenario of the simulator; empty: its usual one.")
         road = declare(
             "road", "", "Map file to drive on instead: FILE[,logged|reactive|none][,LANE_WIDTH_M]; empty: none."
         )
-        self.scenario = f"{ROAD}{road}" if road else self.scenario
+        self.scenario = f"{ROAD}{road}" if road else scenario or self.declaration.usual_scenario
+        self.declaration.check_scenario(self.scenario)
         self.seed = declare("seed", 0, "Seed of the first episode.", range=(0, 2**32 - 1))
         self.mode = declare(
             "mode", "realtime", "What moves the world: the wall, or each command.", choices=("realtime", "lockstep")
@@ -64,10 +72,15 @@ class SimNode(StackNode):
         )
 
     def configure(self) -> None:
-        config = WorldConfig(noise=self.noise, route_length_m=self.length or None)
-        self.session = Session(World(config), self.watchdog_s)
+        config = SimulatorConfig(self.noise, self.length or None, parse_settings(self.settings))
+        self.simulator = make_simulator(self.sim, config)
+        try:
+            self.simulator.prepare()  # what takes long in the middle of a drive would stop the clock
+        except BaseException:
+            self.simulator.close()  # nobody cleans up after a node that was never configured
+            raise
+        self.session = Session(self.simulator, self.watchdog_s)
         self.shown: Frame | None = None  # newest frame whose events were published
-        warm_up(config)  # compiling in the middle of a drive would stop the clock
         self.missed = self.ticks = 0
         self.clock = self.advertise(CLOCK)
         self.route = self.advertise(ROUTE)
@@ -88,6 +101,9 @@ class SimNode(StackNode):
 
     def deactivate(self) -> None:
         self.destroy_timer(self.timer)
+
+    def cleanup(self) -> None:
+        self.simulator.close()
 
     def on_tick(self) -> None:
         """One physics step each period of the wall; a period that passed without one is counted, not made up for."""
@@ -130,16 +146,18 @@ class SimNode(StackNode):
 
     def on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         try:
-            self.begin(request.scenario or self.scenario, request.seed)
-            self.scenario, self.seed = request.scenario or self.scenario, request.seed
+            scenario = request.scenario or self.scenario
+            self.declaration.check_scenario(scenario)
+            self.begin(scenario, request.seed)
+            self.scenario, self.seed = scenario, request.seed
             response.success, response.message = True, f"{self.scenario} seed {self.seed} waits for the first command"
         except SimError as error:
             response.message = str(error)
         return response
 
-    def begin(self, family: str, seed: int) -> None:
-        frame = self.session.reset(family, seed)
-        self.route.publish(path_msg(self.session.world.route, to_stamp(self.session.frame_ns)))
+    def begin(self, scenario: str, seed: int) -> None:
+        frame = self.session.reset(scenario, seed)
+        self.route.publish(path_msg(self.simulator.route, to_stamp(self.session.frame_ns)))
         self.publish(frame)
 
     def publish(self, frame: Frame) -> None:
@@ -151,7 +169,8 @@ class SimNode(StackNode):
         self.odom.publish(odom_msg(*frame.pose, frame.speed_mps, frame.yaw_rate_radps, stamp))
         self.scan.publish(scan_msg(frame.scan, stamp, "lidar", SCAN_MAX_M))
         height, width, _ = frame.camera.shape
-        self.camera_info.publish(camera_info_msg(width, height, CAMERA_HFOV_RAD, stamp, "camera_optical"))
+        hfov_rad = self.declaration.camera_hfov_rad
+        self.camera_info.publish(camera_info_msg(width, height, hfov_rad, stamp, "camera_optical"))
         self.camera.publish(image_msg(frame.camera, stamp, "camera_optical"))
         self.truth.publish(truth_msg(frame.truth, stamp, stamp, self.next_seq(TRUTH)))
         if frame is not self.shown:
@@ -176,14 +195,6 @@ class SimNode(StackNode):
         else:
             msg.mode = VehicleStatus.MODE_WATCHDOG if self.session.watchdog else VehicleStatus.MODE_DRIVING
         return msg
-
-
-def warm_up(config: WorldConfig) -> None:
-    """Compile every kernel that an episode needs."""
-    world = World(config)
-    for family in FAMILIES:
-        world.reset(family, 0)
-        world.step((0.0, 0.0))
 
 
 def main(args: list[str] | None = None) -> None:

@@ -6,17 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wm_sim import arrays as at
+from wm_sim.contract import Simulator
 from wm_sim.errors import SimError
 from wm_sim.events import events_of
 from wm_sim.frame import Event, Frame, Truth, WorldConfig
 from wm_sim.observation import PHYSICS_STEP_S
-from wm_sim.scenarios import Scenario, build_scenario
+from wm_sim.scenarios import FAMILIES, Scenario, build_scenario
 from wm_sim.worlds import Worlds
 
 __all__ = ["Event", "Frame", "Truth", "World", "WorldConfig"]
 
 
-class World:
+class World(Simulator):
     """A road, a car, other road users and sensors: one slot of `Worlds`, by default one of its own.
 
     `step(action)` is a model step of 0.1 s: half of it still under the previous command, because a command decided
@@ -93,9 +94,9 @@ class World:
         """The sample of path 0 nearest to the ego."""
         return int(self.arrays.clock[self._n, at.SAMPLE])
 
-    def reset(self, family: str, seed: int) -> Frame:
-        """Start the episode that (family, seed) stands for and look at it."""
-        return self.reset_to(build_scenario(family, int(seed), self.config.options))
+    def reset(self, scenario: str, seed: int) -> Frame:
+        """Start the episode that a family, or `road:FILE`, and a seed stand for and look at it."""
+        return self.reset_to(build_scenario(scenario, int(seed), self.config.options))
 
     def reset_to(self, scenario: Scenario) -> Frame:
         """Start a scenario and look at it."""
@@ -123,6 +124,16 @@ class World:
         self.command(action)
         self.tick()
         return self.sense()
+
+    def prepare(self) -> None:
+        """Compile every kernel that an episode needs, in another world."""
+        world = World(self.config)
+        for family in FAMILIES:
+            world.reset(family, 0)
+            world.step((0.0, 0.0))
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def sense(self) -> Frame:
         """Look at the world as it is now: sensors, labels, and the events since the last look."""
