@@ -12,15 +12,17 @@ from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_training.bag_frames import KNOWN_NAMES
+from wm_training.augmentation import AugmentationConfig
 from wm_training.batches import Batch, BatchSource
 from wm_training.checkpoint import read_checkpoint
-from wm_training.frame_task import SPEED, FrameConfig, advice_error, vary_light
+from wm_training.frame_task import SPEED, FrameConfig, advice_error
 from wm_training.learner import Learner
 from wm_training.sequences import Sequences
 from wm_training.train import TrainConfig, train
 
 SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 NOBODY = float("nan")
+STILL = AugmentationConfig(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.fixture
@@ -162,23 +164,12 @@ def test_what_is_not_known_of_a_frame_teaches_nothing(learner: Learner, frames: 
     assert not torch.equal(gradient(learner, masked), gradient(learner, otherwise(frames)))
 
 
-def test_light_varies_picture_by_picture_within_the_range_and_not_at_all_when_it_shall_not() -> None:
-    torch.manual_seed(0)
-    pictures = torch.randint(0, 256, (8, 4, 4, 3), dtype=torch.uint8)
-    pictures[4:] = pictures[0]
-    varied = vary_light(pictures, 0.15)
-    assert varied.min() >= 0.0 and varied.max() <= 255.0
-    assert len({float(picture.mean()) for picture in varied[4:]}) == 4
-    assert (varied - pictures.float()).abs().max() <= 0.15 * 255.0 + 1e-3
-    assert torch.equal(vary_light(pictures, 0.0), pictures.float())
-
-
 def test_the_speed_that_scales_the_steering_is_the_state_vectors(frames: Batch) -> None:
     state = frames.state.clone()
     state[..., SPEED] = 15.0
     learner = Learner(WorldModel(SMALL)).eval()
     learner.take_up("perception")
-    learner.frames = FrameConfig(gain=0.0)
+    learner.frames = FrameConfig(dropout=0.0, augmentation=STILL)
     with torch.no_grad():
         slow, fast = (float(learner(replace(frames, state=s))[1]["advice"]) for s in (frames.state, state))
     assert fast > 2.0 * slow

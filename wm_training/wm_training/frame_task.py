@@ -2,13 +2,15 @@
 
 Windows of a drive show nearly the same picture thirty times; as many frames from all over the bags teach the camera far
 more for the same work. So the encoder begins with frames drawn one by one, and with what is known of each: its labels,
-the danger it is in, and what an expert would do there. What moves can not be told from one frame; that is left to the
-memory behind the encoder. The read-outs of this phase are thrown away after it.
+the danger it is in, and what an expert would do there. What it sees is varied (`augmentation.py`) and what it says
+dropped in part, because all that is learned later rests on its embeddings of scenes it has seen, and drives on those of
+scenes it has not. What moves can not be told from one frame; that is left to the memory behind the encoder. The
+read-outs of this phase are thrown away after it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,7 @@ from wm_perception.decoder import CameraDecoder, SensorDecoder
 from wm_perception.normalise import camera_to_unit, scan_to_unit, state_to_unit
 from wm_sim.observation import SCAN_MAX_M, STATE_NAMES
 from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
+from wm_training.augmentation import AugmentationConfig, augment
 from wm_training.batches import Batch
 
 SPEED = STATE_NAMES.index("speed_mps")
@@ -40,7 +43,8 @@ class FrameConfig:
     advice: float = 4.0
     flags: float = 1.0  # collision and off-road
     reconstructed: float = 0.125  # share of the frames whose camera picture is
-    gain: float = 0.2  # brightness, contrast and each colour of a picture vary by this share
+    dropout: float = 0.1  # of the embedding, before the read-outs
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
 
 class FrameTeacher(nn.Module):
@@ -60,7 +64,8 @@ def frame_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of the encoder on windows of one frame, and its terms by name."""
     scan, state = batch.scan[:, 0], batch.state[:, 0]
-    embedding = model.encoder(vary_light(batch.camera[:, 0], config.gain), scan, state)
+    seen = augment(batch, config.augmentation)
+    embedding = F.dropout(model.encoder(seen.camera[:, 0], seen.scan[:, 0], seen.state[:, 0]), config.dropout)
     labels, action, risks = teacher.readout(embedding).split(teacher.sizes, dim=-1)
     sensors = teacher.sensor_decoder(embedding)
     some = max(1, round(config.reconstructed * len(scan)))
@@ -73,13 +78,6 @@ def frame_loss(
         "flags": config.flags * _risk_error(risks, batch),
     }
     return torch.stack(list(terms.values())).sum(), terms
-
-
-def vary_light(camera: Tensor, share: float) -> Tensor:
-    """Pictures uint8 [B, H, W, 3] a little brighter or darker, with more or less of each colour, each its own way."""
-    gain = 1.0 + share * (2.0 * torch.rand(len(camera), 1, 1, 3, device=camera.device) - 1.0)
-    shift = 127.5 * share * (2.0 * torch.rand(len(camera), 1, 1, 1, device=camera.device) - 1.0)
-    return ((camera.float() - 127.5) * gain + 127.5 + shift).clamp(0.0, 255.0)
 
 
 def advice_error(action: Tensor, advice: Tensor, speed_mps: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ class LossConfig:
     free_nats: float = 1.0  # of the posterior; the priors are held to every nat
     imagined: float = 1.0  # the readout terms again, open loop
     overshoot: float = 0.5  # KL from imagined priors to later posteriors (Hafner et al. 2019, eq. 7)
+    embedding_dropout: float = 0.1  # as the encoder was trained with; for the same reason
     return_lambda: float = 0.95
     advantage_scale: float = 0.5  # temperature of the policy's regression weights
     first_start: int = 3  # frames the filter has seen before imagination starts
@@ -50,7 +51,8 @@ ADVICE_STD = 0.1  # action units: spread of the policy at which its term weighs 
 
 def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss to minimise, and its terms by name for the log."""
-    beliefs, posteriors, priors = filter_sequence(model, batch)  # [B, T, L], [B, T, G, C], [K, B, T, G, C]
+    # [B, T, L], [B, T, G, C], [K, B, T, G, C]
+    beliefs, posteriors, priors = filter_sequence(model, batch, config.embedding_dropout)
     valid = batch.valid
     terms: dict[str, Tensor] = {}
 
@@ -80,7 +82,7 @@ def world_model_loss(model: WorldModel, batch: Batch, config: LossConfig) -> tup
     return torch.stack(list(terms.values())).sum(), terms
 
 
-def filter_sequence(model: WorldModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def filter_sequence(model: WorldModel, batch: Batch, dropout: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
     """Beliefs [B, T, L], posteriors [B, T, G, C] and priors of every head [K, B, T, G, C] along the windows.
 
     Half of the windows carry samples forward (Dreamer), half the posterior's expectation, which is what the exported
@@ -92,6 +94,7 @@ def filter_sequence(model: WorldModel, batch: Batch) -> tuple[Tensor, Tensor, Te
     if not embedding.shape[1]:
         embedding = model.encoder(batch.camera.flatten(0, 1), batch.scan.flatten(0, 1), batch.state.flatten(0, 1))
         embedding = embedding.unflatten(0, (frames, steps))
+    embedding = F.dropout(embedding, dropout)
     previous_action = batch.state[..., 4:6]
     carries_sample = (torch.rand(frames, 1) < 0.5).to(embedding.device)
     carried = rssm.initial(frames, embedding.device)

@@ -66,7 +66,7 @@ class TrainConfig:
     learning_rate: float = 2.5e-3
     warmup: int = 200
     """Steps of a phase until the learning rate is reached; it then falls along a half cosine to a twentieth."""
-    weight_decay: float = 1e-4
+    weight_decay: float = 0.03
     clip_norm: float = 20.0
     """Largest norm of the gradient."""
     ema_decay: float = 0.998
