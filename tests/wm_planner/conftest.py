@@ -47,7 +47,13 @@ class LaneEngine:
 
     def __init__(self) -> None:
         self.config = SimpleNamespace(
-            horizon=12, chunk=64, belief_size=7, embedding_size=7, disagreement_p95=1.0, model_id="0" * 12
+            horizon=12,
+            chunk=64,
+            belief_size=7,
+            embedding_size=7,
+            disagreement_p95=1.0,
+            model_id="0" * 12,
+            risk_thresholds={},
         )
         self.scored = 0
 

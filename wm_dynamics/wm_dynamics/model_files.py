@@ -36,7 +36,7 @@ def write_model_folder(
     metrics: dict[str, Any],
     disagreement_p95: float,
     surprise_p999: float,
-    risk_thresholds: dict[str, float] | None = None,
+    risk_thresholds: dict[str, dict[float, float]] | None = None,
 ) -> ModelConfig:
     """Write weights, graphs, configuration and metrics; whole or not at all.
 

@@ -42,8 +42,8 @@ class ModelConfig:
     disagreement_p95: float  # 95th percentile of the score graph's disagreement on held-out data
     surprise_p999: float  # 99.9th percentile of the surprise on held-out data, nats
     sizes: dict[str, int]  # what the family needs to build its networks
-    # Risk -> probability from which on a plan is not safe, so that at most 10 % of the bad ones pass for safe.
-    risk_thresholds: dict[str, float] = field(default_factory=dict)
+    # Risk -> share of the bad plans that may pass for safe -> probability from which on a plan is not safe.
+    risk_thresholds: dict[str, dict[float, float]] = field(default_factory=dict)
     observation: ObservationLayout = field(default_factory=ObservationLayout)
     training: dict[str, Any] = field(default_factory=dict)  # bags by hash, frames, steps, seed
     files: dict[str, str] = field(default_factory=dict)  # file name to SHA-256
@@ -72,8 +72,9 @@ def read_model_config(folder: Path | str) -> ModelConfig:
         plain = yaml.safe_load(path.read_text())
         layout = plain.pop("observation")
         layout["camera"], layout["state"] = tuple(layout["camera"]), tuple(layout["state"])
+        plain["risk_thresholds"] = {k: _by_miss_rate(v) for k, v in plain.get("risk_thresholds", {}).items()}
         config = ModelConfig(observation=ObservationLayout(**layout), **plain)
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"model {folder}: {CONFIG_FILE} is damaged ({_first_line(error)}). Export the model again with wm export."
         ) from error
@@ -106,6 +107,11 @@ def _check_layout(folder: Path, found: ObservationLayout) -> None:
                 f"model {folder}: made for {item.name} {_words(of_model)}, this stack sends {_words(of_stack)}. "
                 "Train again on bags of this stack, or name another model."
             )
+
+
+def _by_miss_rate(found: Any) -> dict[float, float]:
+    """Thresholds by miss rate; a model of an earlier version has one number, at 10 %."""
+    return {float(k): float(v) for k, v in (found if isinstance(found, dict) else {0.1: found}).items()}
 
 
 def _words(value: object) -> str:

@@ -6,13 +6,13 @@ backup, as in Shalev-Shwartz et al. 2017, RSS, section 3, and Wabersich and Zeil
 score's horizon is not seen here; the gate's scan check watches it.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wm_planner.errors import PlannerError
+from wm_planner.settings import check_settings, setting
 from wm_planner.solvers.protocol import Bounds, Score
 from wm_planner.solvers.sampling import restrict
 
@@ -23,14 +23,14 @@ Array = NDArray[np.float32]
 class BrakingConfig:
     """Which stops are tried. One that is safe is enough."""
 
-    after: int = 2  # steps of the plan driven before: 0.2 s, what the gate lets a plan be late
+    after: int = setting(2, "Steps driven before the brakes; 2 is what the gate lets a plan be late.", 1, 11)
     levels: tuple[float, ...] = (-1.0, -0.42)  # action units: -6 m/s² (emergency) and -2.5 m/s² (the gate's soft stop)
 
     def __post_init__(self) -> None:
-        if self.after < 1:
-            raise PlannerError(f"braking tail after {self.after}: the first step is driven anyway; choose at least 1.")
-        if not self.levels or not all(math.isfinite(level) and -1.0 <= level < 0.0 for level in self.levels):
-            raise PlannerError(f"braking tail levels {self.levels}: give one or more from -1 to below 0.")
+        check_settings(self, "braking tail")
+        if not 1 <= len(self.levels) <= 2 or not all(-1.0 <= level < 0.0 for level in self.levels):
+            # Two levels of the 32 best are the one chunk that the deadline leaves room for.
+            raise PlannerError(f"braking tail levels {self.levels}: give one or two from -1 to below 0.")
 
 
 def braking_tails(actions: Array, bounds: Bounds, config: BrakingConfig) -> Array:

@@ -2,13 +2,14 @@
 allowed risk."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wm_dynamics.protocols import Engine
-from wm_planner.errors import PlannerError
+from wm_perception.model_folder import ModelConfig
+from wm_planner.settings import check_settings, setting
 from wm_planner.solvers.protocol import Scored
 from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
 
@@ -16,28 +17,71 @@ Array = NDArray[np.float32]
 
 RETURN, COLLISION, OFF_ROAD, DISAGREEMENT = range(4)  # columns of Scored.detail
 
+CONSTRAINTS = ("fixed", "conformal", "off")
+_MOST = 1e5  # return; a weight beyond it drowns everything else
+
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """Weights in units of return (a good step earns about 1), limits as probabilities within the horizon."""
 
-    collision_max: float = 0.2  # 1; above it a plan is infeasible
-    off_road_max: float = 0.2  # 1; above it a plan is infeasible
-    collision_weight: float = 3.0  # return a unit of probability
-    off_road_weight: float = 3.0  # return a unit of probability
-    disagreement_weight: float = 0.2  # return a unit of disagreement over its validation p95
-    lateral_jerk_weight: float = 0.1  # return at a mean square lateral jerk of (5 m/s³)²
-    steering_rate_weight: float = 0.1  # return at a mean square steering rate of (0.8 rad/s)²
-    jerk_weight: float = 0.05  # return at a mean square longitudinal jerk of (10 m/s³)²
-    policy_weight: float = 0.0  # return at a mean square departure from the policy's proposal of (2 m/s²)²
+    constraints: str = setting(
+        "fixed", "What limits the risk of a plan: the two limits below, the model's conformal ones, or nothing.",
+        choices=CONSTRAINTS,
+    )  # fmt: skip
+    collision_max: float = setting(0.2, "Collision probability above which a plan is infeasible (fixed).", 1e-6, 1.0)
+    off_road_max: float = setting(0.2, "Off-road probability above which a plan is infeasible (fixed).", 1e-6, 1.0)
+    miss_rate: float = setting(0.1, "Share of bad plans that may pass for safe (conformal).", 0.001, 0.5)
+    collision_weight: float = setting(3.0, "Penalty on collision probability, return a unit.", 0.0, _MOST)
+    off_road_weight: float = setting(3.0, "Penalty on off-road probability, return a unit.", 0.0, _MOST)
+    disagreement_weight: float = setting(
+        0.2, "Penalty on the prior heads' disagreement, return a unit of its validation p95.", 0.0, _MOST
+    )
+    lateral_jerk_weight: float = setting(0.1, "Penalty, return at a mean square lateral jerk of (5 m/s³)².", 0.0, _MOST)
+    steering_rate_weight: float = setting(
+        0.1, "Penalty, return at a mean square steering rate of (0.8 rad/s)².", 0.0, _MOST
+    )
+    jerk_weight: float = setting(0.05, "Penalty, return at a mean square longitudinal jerk of (10 m/s³)².", 0.0, _MOST)
+    policy_weight: float = setting(
+        0.0, "Penalty, return at a mean square departure from the policy's proposal of (2 m/s²)².", 0.0, _MOST
+    )
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0.0):
-                raise PlannerError(f"objective {item.name}: {value!r} give a finite number of at least 0.")
-        if self.collision_max <= 0.0 or self.off_road_max <= 0.0:
-            raise PlannerError("objective collision_max and off_road_max: have to be above 0; raise them.")
+        check_settings(self, "objective")
+
+
+@dataclass(frozen=True)
+class RiskLimits:
+    """Probabilities within the horizon above which a plan is infeasible."""
+
+    collision: float  # infinite: no limit
+    off_road: float
+    lacking: str = ""  # one sentence where the model lacks the conformal limits that were asked for
+
+
+def risk_limits(config: ObjectiveConfig, model: ModelConfig) -> RiskLimits:
+    """The limits that hold with this model.
+
+    Conformal ones come from held-out drives (`wm measure`): of truly bad plans at most a share `miss_rate` has a risk
+    below the limit. A limit for a smaller share keeps that promise too; where there is none, the fixed limit holds.
+    """
+    if config.constraints == "off":
+        return RiskLimits(math.inf, math.inf)
+    limits, lacking = {"collision": config.collision_max, "off_road": config.off_road_max}, []
+    if config.constraints == "fixed":
+        return RiskLimits(limits["collision"], limits["off_road"])
+    for name, fixed in limits.items():
+        measured = model.risk_thresholds.get(name, {})
+        kept = [rate for rate in measured if rate <= config.miss_rate and measured[rate] > 0.0]
+        if kept:
+            limits[name] = measured[max(kept)]
+        else:
+            lacking.append(f"{name} {fixed:g}")
+    sentence = (
+        f"model {model.model_id}: no conformal limit at a miss rate of {config.miss_rate:g}, so that the fixed limit "
+        f"holds ({', '.join(lacking)}). Measure the model with wm measure, or set objective.constraints to fixed."
+    )
+    return RiskLimits(limits["collision"], limits["off_road"], sentence if lacking else "")
 
 
 _LATERAL_JERK, _STEERING_RATE, _JERK = 5.0, 0.8, 10.0  # m/s³, rad/s, m/s³: scales of the comfort terms
@@ -58,6 +102,9 @@ class Objective:
         policy: Array | None = None,  # [H, 2] what the policy would do
     ) -> None:
         self._engine, self._config, self._belief = engine, config, belief
+        limits = risk_limits(config, engine.config)
+        self._collision_scale = np.float32(1.0 / limits.collision)
+        self._off_road_scale = np.float32(1.0 / limits.off_road)
         self._before = np.array([before[0] * STEER_MAX_RAD, _acceleration(before[1])], np.float32)
         self._policy = None if policy is None or config.policy_weight == 0.0 else _physical(policy)  # [2, H]
         self._disagreement_scale = np.float32(1.0 / max(engine.config.disagreement_p95, 1e-9))
@@ -83,10 +130,7 @@ class Objective:
         )
         if self._policy is not None:
             value -= self._departure(physical, self._policy)
-        risk = np.maximum(
-            outcome.collision * np.float32(1.0 / config.collision_max),
-            outcome.off_road * np.float32(1.0 / config.off_road_max),
-        )
+        risk = np.maximum(outcome.collision * self._collision_scale, outcome.off_road * self._off_road_scale)
         detail = np.stack([outcome.ret, outcome.collision, outcome.off_road, doubt], axis=1)
         return Scored(value, risk, detail)
 

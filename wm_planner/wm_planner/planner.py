@@ -13,10 +13,20 @@ from numpy.typing import NDArray
 from wm_dynamics.protocols import Engine
 from wm_planner.braking_tail import BrakingConfig, stop_risk
 from wm_planner.errors import PlannerError
-from wm_planner.objective import COLLISION, DISAGREEMENT, OFF_ROAD, RETURN, Objective, ObjectiveConfig
+from wm_planner.objective import (
+    COLLISION,
+    DISAGREEMENT,
+    OFF_ROAD,
+    RETURN,
+    Objective,
+    ObjectiveConfig,
+    RiskLimits,
+    risk_limits,
+)
 from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range, steering_rate_bound
 from wm_planner.safety.types import PlanInput
-from wm_planner.solvers import Bounds, Problem, Solution, SolverConfig, Verify, make_solver, solver_config
+from wm_planner.settings import check_settings, setting
+from wm_planner.solvers import Bounds, Problem, Scored, Solution, SolverConfig, Verify, make_solver, solver_config
 from wm_planner.solvers.deadline import Deadline
 from wm_sim.action import STEER_MAX_RAD, to_physical
 from wm_sim.observation import STATE_NAMES, STEP_S
@@ -32,7 +42,7 @@ class Status(IntEnum):
     OK = 0
     INFEASIBLE = 1  # nothing evaluated was safe enough; this is the least risky
     FALLBACK = 2  # the belief or every outcome was not finite: full braking
-    TIMEOUT = 3  # the deadline cut the search; this is the best so far
+    TIMEOUT = 3  # the deadline cut the search, or passed; this is the best so far
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,22 @@ class PlannerConfig:
     search: SolverConfig | None = None  # that solver's settings; None: its own defaults
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     limits: Limits = field(default_factory=Limits)  # the gate's, so that it seldom has to clip
-    throttle_rise: float = 0.5  # action units a step, at most; braking may come at once
+    throttle_rise: float = setting(
+        0.5, "Rise of throttle from step to step at most, of 3 m/s²; braking may come at once.", 0.01, 2.0
+    )
     braking: BrakingConfig | None = None  # accept only plans out of which a stop is safe; None: do not ask
+
+    def __post_init__(self) -> None:
+        check_settings(self, "planner")
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What the last iteration of a search evaluated."""
+
+    actions: Array  # [N, H, 2]
+    value: Array  # [N] larger is better
+    risk: Array  # [N] in units of what is allowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +83,11 @@ class PlanResult:
     collision_prob: float  # 0..1
     off_road_prob: float  # 0..1
     disagreement: float  # over its validation p95
+    value: float  # what the objective makes of it all
     solve_ms: float
     samples: int
     status: Status
+    candidates: Candidates | None = None  # where they were asked for
 
     def as_input(self, seq: int, source_stamp_ns: int) -> PlanInput:
         """The plan as the gate hears it."""
@@ -78,27 +104,57 @@ class Planner:
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.config = config or PlannerConfig()
         self.engine = engine
         self._seed = seed
         self._clock = clock
-        self._search = self.config.search or solver_config(self.config.solver)
-        if self._search.horizon != engine.config.horizon or self._search.chunk % engine.config.chunk:
-            raise PlannerError(
-                f"solver horizon {self._search.horizon}, chunk {self._search.chunk}: the model imagines "
-                f"{engine.config.horizon} steps of {engine.config.chunk} candidates; set both to the model's."
-            )
+        self._next: PlannerConfig | None = None
+        self.config = config or PlannerConfig()
+        self._search = self._search_of(self.config)
         self.reset()
+
+    @property
+    def limits(self) -> RiskLimits:
+        """The limits on risk that hold from the next plan on."""
+        return risk_limits((self._next or self.config).objective, self.engine.config)
 
     def reset(self) -> None:
         """Forget earlier plans; the random numbers start again from the seed."""
         self._solver = make_solver(self.config.solver, self._search, np.random.default_rng(self._seed))
 
-    def plan_from(self, belief: Array, state: Array, deadline_s: float | None = None) -> PlanResult:
+    def reconfigure(self, config: PlannerConfig) -> None:
+        """Plan by other settings from the next plan on; one that is being made stays as it was begun.
+
+        The last plan is remembered unless the search itself changes. Raises PlannerError, and changes nothing, where
+        the settings do not fit the model.
+        """
+        self._search_of(config)
+        self._next = config
+
+    def _search_of(self, config: PlannerConfig) -> SolverConfig:
+        search, model = config.search or solver_config(config.solver), self.engine.config
+        if search.horizon != model.horizon or search.chunk % model.chunk:
+            raise PlannerError(
+                f"solver horizon {search.horizon}, chunk {search.chunk}: the model imagines "
+                f"{model.horizon} steps of {model.chunk} candidates; set both to the model's."
+            )
+        return search
+
+    def _take_over(self) -> None:
+        """Adopt the settings that wait."""
+        if self._next is None:
+            return
+        before, self.config, self._next = (self.config.solver, self._search), self._next, None
+        self._search = self._search_of(self.config)
+        if (self.config.solver, self._search) != before:
+            self.reset()
+
+    def plan_from(
+        self, belief: Array, state: Array, deadline_s: float | None = None, *, show: bool = False
+    ) -> PlanResult:
         """Plan from a belief [L] and the observation's state vector [15]: what the node and the agent both call."""
         state = np.asarray(state, np.float32)
-        before = state[PREVIOUS : PREVIOUS + 2]
-        return self.plan(belief, float(state[SPEED]), before, deadline_s, yaw_rate_radps=float(state[YAW_RATE]))
+        before, yaw_rate = state[PREVIOUS : PREVIOUS + 2], float(state[YAW_RATE])
+        return self.plan(belief, float(state[SPEED]), before, deadline_s, yaw_rate_radps=yaw_rate, show=show)
 
     def plan(
         self,
@@ -108,13 +164,16 @@ class Planner:
         deadline_s: float | None = None,
         *,
         yaw_rate_radps: float | None = None,
+        show: bool = False,
     ) -> PlanResult:
         """Plan from `belief` [L] at `speed_mps` with `previous_action` [2] in force, within `deadline_s` from now.
 
-        `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. Never raises
-        for values that are not finite: the answer is then full braking with the steering held.
+        `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. `show`: keep
+        the last iteration's candidates. Never raises for values that are not finite: the answer is then full braking
+        with the steering held.
         """
         began = self._clock()
+        self._take_over()
         before = np.clip(np.nan_to_num(np.asarray(previous_action, np.float32)), -1.0, 1.0)
         belief = np.asarray(belief, np.float32)
         if not (np.isfinite(belief).all() and math.isfinite(speed_mps) and np.isfinite(previous_action).all()):
@@ -125,10 +184,13 @@ class Planner:
             self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S, next(iter(proposals), None)
         )
         deadline = Deadline(None if deadline_s is None else deadline_s - (self._clock() - began), self._clock)
-        solution = self._solver.solve(Problem(objective, bounds, proposals, deadline, self._verify(objective, bounds)))
+        shown: list[Candidates] = []
+        watch = partial(_keep, shown) if show else None
+        verify = self._verify(objective, bounds)
+        solution = self._solver.solve(Problem(objective, bounds, proposals, deadline, verify, watch))
         if not solution.finite:
             return self._fallback(before, speed_mps, began, solution.samples)
-        return self._result(solution, speed_mps, began)
+        return self._result(solution, speed_mps, began, deadline_s, next(iter(shown), None))
 
     def _verify(self, objective: Objective, bounds: Bounds) -> Verify | None:
         if self.config.braking is None:
@@ -158,11 +220,21 @@ class Planner:
         )
         return bounds, lateral_per_rad
 
-    def _result(self, solution: Solution, speed_mps: float, began: float) -> PlanResult:
+    def _result(
+        self,
+        solution: Solution,
+        speed_mps: float,
+        began: float,
+        deadline_s: float | None,
+        candidates: Candidates | None,
+    ) -> PlanResult:
+        took_s = self._clock() - began
         if not solution.feasible:
             status = Status.INFEASIBLE
+        elif not solution.complete or (deadline_s is not None and took_s > deadline_s):
+            status = Status.TIMEOUT
         else:
-            status = Status.OK if solution.complete else Status.TIMEOUT
+            status = Status.OK
         steering_angle, acceleration = to_physical(solution.actions)
         detail = solution.detail
         return PlanResult(
@@ -174,9 +246,11 @@ class Planner:
             collision_prob=float(detail[COLLISION]),
             off_road_prob=float(detail[OFF_ROAD]),
             disagreement=float(detail[DISAGREEMENT]),
-            solve_ms=(self._clock() - began) * 1e3,
+            value=solution.value,
+            solve_ms=took_s * 1e3,
             samples=solution.samples,
             status=status,
+            candidates=candidates,
         )
 
     def _fallback(self, before: Array, speed_mps: float, began: float, samples: int) -> PlanResult:
@@ -194,6 +268,7 @@ class Planner:
             collision_prob=1.0,
             off_road_prob=1.0,
             disagreement=0.0,
+            value=-math.inf,
             solve_ms=(self._clock() - began) * 1e3,
             samples=samples,
             status=Status.FALLBACK,
@@ -201,10 +276,14 @@ class Planner:
 
 
 def predicted_speed(speed_mps: float, acceleration: Array) -> Array:
-    """Speed at the end of each step [H] in m/s, never below zero, driving `acceleration` [H] from `speed_mps`."""
-    speed = np.empty(len(acceleration), np.float32)
-    now = max(0.0, speed_mps)
-    for step, change in enumerate(acceleration.tolist()):
-        now = max(0.0, now + change * STEP_S)
-        speed[step] = now
+    """Speed at the end of each step [..., H] in m/s, never below zero, driving `acceleration` [..., H] from there."""
+    speed = np.empty(acceleration.shape, np.float32)
+    now = np.full(acceleration.shape[:-1], max(0.0, speed_mps))
+    for step in range(acceleration.shape[-1]):
+        now = np.maximum(0.0, now + acceleration[..., step].astype(np.float64) * STEP_S)
+        speed[..., step] = now
     return speed
+
+
+def _keep(shown: list[Candidates], actions: Array, scored: Scored) -> None:
+    shown.append(Candidates(actions, scored.value, scored.risk))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 BINS = 10
+MISS_RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)  # a planner may choose among
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def conformal(forecast: Forecast, episode: np.ndarray, miss_level: float) -> dic
     return {
         "miss_level": miss_level,
         "threshold": conformal_threshold(risk[bad], miss_level),
+        "thresholds": {rate: conformal_threshold(risk[bad], rate) for rate in MISS_RATES},
         "bad_windows": bads,
         "bad_episodes": len(np.unique(episode[bad])),
         "missed_in_the_other_half": missed / bads if bads else None,

@@ -34,7 +34,8 @@ class Measured:
     metrics: dict[str, Any]
     disagreement_p95: float
     surprise_p999: float
-    risk_thresholds: dict[str, float] = field(default_factory=dict)  # risk -> a plan at or above it is not safe
+    # Risk -> share of bad plans that may pass for safe -> a plan at or above this is not safe.
+    risk_thresholds: dict[str, dict[float, float]] = field(default_factory=dict)
 
 
 @torch.inference_mode()
@@ -69,7 +70,7 @@ def measure_model(model: WorldModel, sequences: Sequences, episodes: np.ndarray,
     }
     model.train()
     spread = found["spread"][:, : model.config.horizon].mean(axis=1)
-    thresholds = {name: float(row["conformal"]["threshold"]) for name, row in risks.items()}
+    thresholds = {name: dict(row["conformal"]["thresholds"]) for name, row in risks.items()}
     return Measured(metrics, float(np.quantile(spread, 0.95)), metrics["surprise_nats"]["p999"], thresholds)
 
 

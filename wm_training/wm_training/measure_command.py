@@ -101,7 +101,9 @@ def by_family(report: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         raise TrainingError(f"--closed-loop: a file lacks {error}. Give files that wm eval --json wrote.") from error
 
 
-def _measure(config: MeasureConfig, found: ModelConfig, model: WorldModel, metrics: dict[str, Any]) -> dict[str, float]:
+def _measure(
+    config: MeasureConfig, found: ModelConfig, model: WorldModel, metrics: dict[str, Any]
+) -> dict[str, dict[float, float]]:
     """Put the figures of held-out drives into `metrics`; the risk thresholds."""
     from wm_training.measure import measure_model
     from wm_training.sequences import load_sequences

@@ -11,7 +11,17 @@ from wm_planner.solvers.cem import Cem, CemConfig
 from wm_planner.solvers.icem import ICem, ICemConfig
 from wm_planner.solvers.mppi import Mppi, MppiConfig
 from wm_planner.solvers.policy import PolicyConfig, PolicySolver
-from wm_planner.solvers.protocol import Bounds, Problem, Score, Scored, Solution, Solver, SolverConfig, Verify
+from wm_planner.solvers.protocol import (
+    Bounds,
+    Problem,
+    Score,
+    Scored,
+    Solution,
+    Solver,
+    SolverConfig,
+    Verify,
+    Watch,
+)
 from wm_planner.solvers.random import RandomConfig, RandomShooting
 
 
@@ -31,11 +41,12 @@ SOLVERS = {
 }
 
 
-def solver_config(name: str, candidates: tuple[int, ...] | None = None) -> SolverConfig:
-    """That solver's own settings, with so many candidates an iteration if it searches at all."""
+def solver_config(name: str, candidates: tuple[int, ...] | None = None, **settings: Any) -> SolverConfig:
+    """That solver's settings, its own but for those given, with so many candidates an iteration if it searches."""
     kind = _kind(name).config
-    searches = candidates is not None and "candidates" in {item.name for item in fields(kind)}
-    config: SolverConfig = kind(candidates=candidates) if searches else kind()
+    if candidates is not None and "candidates" in {item.name for item in fields(kind)}:
+        settings["candidates"] = candidates
+    config: SolverConfig = kind(**settings)
     return config
 
 
@@ -75,6 +86,7 @@ __all__ = [
     "Solver",
     "SolverConfig",
     "Verify",
+    "Watch",
     "make_solver",
     "solver_config",
 ]

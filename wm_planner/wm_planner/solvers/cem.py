@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_planner.solvers.checks import check_budget, check_elites, check_range, check_spread
+from wm_planner.settings import check_settings, setting
+from wm_planner.solvers.checks import check_budget, check_elites
 from wm_planner.solvers.pool import Pool
 from wm_planner.solvers.protocol import Problem, Solution
 from wm_planner.solvers.refine import refine
@@ -22,18 +23,16 @@ class CemConfig:
     horizon: int = 12  # steps
     candidates: tuple[int, ...] = (256, 128, 64)  # an iteration each, seeds included
     chunk: int = 64  # candidates scored at once; the deadline is looked at in between
-    elites: int = 32
-    steer_std: float = 0.5  # of half the allowed steering range
-    accel_std: float = 0.5
-    std_min: float = 0.1  # of the initial std
-    momentum: float = 0.1  # part of the old mean and variance kept (PETS: alpha)
+    elites: int = setting(32, "Best candidates that the mean is refitted to.", 2, 1024)
+    steer_std: float = setting(0.5, "Spread of the first steering, of half the allowed range.", 1e-3, 10.0)
+    accel_std: float = setting(0.5, "Spread of the first acceleration, of half the allowed range.", 1e-3, 10.0)
+    std_min: float = setting(0.1, "Floor of the spread, of the first one.", 0.0, 1.0)
+    momentum: float = setting(0.1, "Part of the old mean and variance kept (PETS: alpha).", 0.0, 0.99)
 
     def __post_init__(self) -> None:
+        check_settings(self, "cem solver")
         check_budget("cem", self.horizon, self.candidates, self.chunk)
         check_elites("cem", self.elites, self.candidates)
-        check_spread("cem", self.steer_std, self.accel_std)
-        check_range("cem", "std_min", self.std_min, 0.0, 1.0)
-        check_range("cem", "momentum", self.momentum, 0.0, 0.99)
 
 
 class Cem:

@@ -41,9 +41,3 @@ def check_levels(solver: str, levels: Sequence[float]) -> None:
         raise PlannerError(f"{solver} solver levels {levels}: full braking (-1) has to be among them; add it.")
     for level in levels:
         check_range(solver, "levels", level, -1.0, 1.0)
-
-
-def check_spread(solver: str, steer_std: float, accel_std: float) -> None:
-    """Standard deviations of the first candidates, in halves of the allowed range."""
-    for name, std in (("steer_std", steer_std), ("accel_std", accel_std)):
-        check_range(solver, name, std, 1e-3, 10.0)

@@ -1,19 +1,12 @@
 """Improved cross-entropy method (Pinneri et al. 2020, algorithm 1) with the feasibility rule of SafeDreamer."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_planner.solvers.checks import (
-    check_budget,
-    check_elites,
-    check_knots,
-    check_levels,
-    check_range,
-    check_spread,
-)
+from wm_planner.settings import check_settings, setting
+from wm_planner.solvers.checks import check_budget, check_elites, check_knots, check_levels
 from wm_planner.solvers.pool import Pool
 from wm_planner.solvers.protocol import Problem, Solution
 from wm_planner.solvers.refine import refine
@@ -31,28 +24,23 @@ class ICemConfig:
     horizon: int = 12  # steps
     candidates: tuple[int, ...] = (256, 128, 64)  # an iteration each, seeds included
     chunk: int = 64  # candidates scored at once; the deadline is looked at in between
-    elites: int = 32
-    knots: int = 5
-    noise_exponent: float = 2.0  # 0 white, 2 brown
-    steer_std: float = 0.5  # of half the allowed steering range
-    accel_std: float = 0.5
-    std_min: float = 0.1  # of the initial std
-    momentum: float = 0.1  # part of the old mean and std kept
-    temperature: float = 0.5  # MPPI weights over the elites, in units of their spread; inf: plain mean
-    keep: float = 0.3  # part of the elites kept to the next iteration and the next plan
+    elites: int = setting(32, "Best candidates that the mean is refitted to.", 2, 1024)
+    knots: int = setting(5, "Knots of the noise, linear in between; the horizon: every step by itself.", 2, 64)
+    noise_exponent: float = setting(2.0, "Colour of the noise: 0 white, 2 brown.", 0.0, 10.0)
+    steer_std: float = setting(0.5, "Spread of the first steering, of half the allowed range.", 1e-3, 10.0)
+    accel_std: float = setting(0.5, "Spread of the first acceleration, of half the allowed range.", 1e-3, 10.0)
+    std_min: float = setting(0.1, "Floor of the spread, of the first one.", 0.0, 1.0)
+    momentum: float = setting(0.1, "Part of the old mean and spread kept.", 0.0, 0.99)
+    temperature: float = setting(0.5, "MPPI weights over the elites, in units of their spread; inf: plain mean.", 1e-3)
+    keep: float = setting(0.3, "Part of the elites kept to the next iteration and the next plan.", 0.0, 1.0)
     levels: tuple[float, ...] = (-1.0, -0.4, 0.0, 0.4)  # constant accelerations tried on the mean steering
 
     def __post_init__(self) -> None:
+        check_settings(self, "icem solver")
         check_budget("icem", self.horizon, self.candidates, self.chunk)
         check_knots("icem", self.knots, self.horizon)
         check_elites("icem", self.elites, self.candidates)
         check_levels("icem", self.levels)
-        check_spread("icem", self.steer_std, self.accel_std)
-        check_range("icem", "noise_exponent", self.noise_exponent, 0.0, 10.0)
-        check_range("icem", "std_min", self.std_min, 0.0, 1.0)
-        check_range("icem", "momentum", self.momentum, 0.0, 0.99)
-        check_range("icem", "temperature", self.temperature, 1e-3, math.inf)
-        check_range("icem", "keep", self.keep, 0.0, 1.0)
 
 
 class ICem:

@@ -1,12 +1,12 @@
 """Model-predictive path integral control (Williams et al. 2017, algorithm 2): the mean follows exponential weights."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_planner.solvers.checks import check_budget, check_knots, check_range, check_spread
+from wm_planner.settings import check_settings, setting
+from wm_planner.solvers.checks import check_budget, check_knots
 from wm_planner.solvers.pool import Pool
 from wm_planner.solvers.protocol import Problem, Solution
 from wm_planner.solvers.refine import refine
@@ -24,20 +24,17 @@ class MppiConfig:
     horizon: int = 12  # steps
     candidates: tuple[int, ...] = (256, 128, 64)  # an iteration each, seeds included
     chunk: int = 64  # candidates scored at once; the deadline is looked at in between
-    temperature: float = 0.05  # of the gap between the best and the median value
-    anneal: float = 0.5  # std of an iteration over that of the one before; 1: always the same
-    knots: int = 5  # horizon: noise of its own at every step
-    noise_exponent: float = 2.0  # 0 white, 2 brown
-    steer_std: float = 0.5  # of half the allowed steering range
-    accel_std: float = 0.5
+    temperature: float = setting(0.05, "Weights, in units of the gap from the best to the median value.", 1e-4)
+    anneal: float = setting(0.5, "Spread of an iteration over that of the one before; 1: always the same.", 0.05, 1.0)
+    knots: int = setting(5, "Knots of the noise, linear in between; the horizon: every step by itself.", 2, 64)
+    noise_exponent: float = setting(2.0, "Colour of the noise: 0 white, 2 brown.", 0.0, 10.0)
+    steer_std: float = setting(0.5, "Spread of the first steering, of half the allowed range.", 1e-3, 10.0)
+    accel_std: float = setting(0.5, "Spread of the first acceleration, of half the allowed range.", 1e-3, 10.0)
 
     def __post_init__(self) -> None:
+        check_settings(self, "mppi solver")
         check_budget("mppi", self.horizon, self.candidates, self.chunk)
-        check_range("mppi", "temperature", self.temperature, 1e-4, math.inf)
-        check_range("mppi", "anneal", self.anneal, 0.05, 1.0)
         check_knots("mppi", self.knots, self.horizon)
-        check_range("mppi", "noise_exponent", self.noise_exponent, 0.0, 10.0)
-        check_spread("mppi", self.steer_std, self.accel_std)
 
 
 class Mppi:

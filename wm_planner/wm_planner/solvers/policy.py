@@ -6,7 +6,7 @@ import numpy as np
 
 from wm_planner.solvers.checks import check_budget
 from wm_planner.solvers.pool import verified_risk
-from wm_planner.solvers.protocol import Problem, Solution
+from wm_planner.solvers.protocol import Problem, Scored, Solution
 from wm_planner.solvers.sampling import restrict
 
 
@@ -38,6 +38,9 @@ class PolicySolver:
         actions[: len(proposals)] = proposals
         restrict(actions, problem.bounds)
         scored = problem.score(actions)
+        if problem.watch is not None:
+            shown = slice(0, max(1, len(proposals)))
+            problem.watch(actions[shown], Scored(scored.value[shown], scored.risk[shown], scored.detail[shown]))
         risk = scored.risk[:1]
         if problem.verify is not None:
             risk = verified_risk(problem, actions[:1], risk)

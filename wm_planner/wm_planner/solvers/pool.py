@@ -77,6 +77,8 @@ class Pool:
 
     def best(self, complete: bool) -> Solution:
         """The best of all that was evaluated, earlier before later; after `verify`, where the problem has it."""
+        if self._problem.watch is not None:
+            self._problem.watch(*self._all[-1])
         actions = np.concatenate([part for part, _ in self._all])
         scored = _joined([part for _, part in self._all])
         samples = len(actions)

@@ -26,6 +26,12 @@ class Score(Protocol):
     def __call__(self, actions: Array) -> Scored: ...
 
 
+class Watch(Protocol):
+    """Shown what the last iteration evaluated: sequences [N, H, 2] and what the score said."""
+
+    def __call__(self, actions: Array, scored: Scored) -> None: ...
+
+
 class Verify(Protocol):
     """Further risk [N] of sequences [N, H, 2], in units of what is allowed; asked for the best few at the end."""
 
@@ -52,6 +58,7 @@ class Problem:
     proposals: Array  # [P, H, 2] sequences worth looking at, the first the best guess; P may be 0
     deadline: Deadline = field(default_factory=Deadline)
     verify: Verify | None = None  # None: the score's own risk is all
+    watch: Watch | None = None  # None: nobody looks on
 
 
 @dataclass(frozen=True, eq=False)

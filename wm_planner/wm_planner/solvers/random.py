@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wm_planner.settings import check_settings, setting
 from wm_planner.solvers.checks import check_budget, check_knots
 from wm_planner.solvers.pool import Pool
 from wm_planner.solvers.protocol import Problem, Solution
@@ -18,9 +19,10 @@ class RandomConfig:
     horizon: int = 12  # steps
     candidates: tuple[int, ...] = (256, 128, 64)  # their sum is drawn at once, seeds included
     chunk: int = 64  # candidates scored at once; the deadline is looked at in between
-    knots: int = 5  # horizon: a draw of its own at every step
+    knots: int = setting(5, "Knots that are drawn, linear in between; the horizon: every step by itself.", 2, 64)
 
     def __post_init__(self) -> None:
+        check_settings(self, "random solver")
         check_budget("random", self.horizon, self.candidates, self.chunk)
         check_knots("random", self.knots, self.horizon)
 
