@@ -11,8 +11,8 @@ import torch
 from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
-from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.augmentation import AugmentationConfig
+from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.batches import Batch, BatchSource
 from wm_training.checkpoint import read_checkpoint
 from wm_training.frame_task import SPEED, FrameConfig, advice_error

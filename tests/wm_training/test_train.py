@@ -144,6 +144,13 @@ def test_a_phase_shorter_than_its_warm_up_reaches_its_rate_and_one_without_steps
     assert rates == pytest.approx([0.25 * k * short.peak_rate for k in (1, 2, 3, 4)])
 
 
+def test_a_new_models_encoder_is_trained_and_a_finished_ones_left_alone_unless_asked_for() -> None:
+    new, onward = TrainConfig(), TrainConfig(start_from=Path("models/default"))
+    assert new.phases[0].task == "perception" and new.settings()["perception_steps"] == new.encoder_steps > 0
+    assert onward.phases[0].task == "dynamics" and onward.settings()["perception_steps"] == 0
+    assert replace(onward, perception_steps=7).phases[0].last_step == 7
+
+
 def test_imagination_learns_only_from_actions_that_no_expert_had_a_say_in() -> None:
     taught = torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0, 0.0]])
     free = free_of_teaching(taught, horizon=3)

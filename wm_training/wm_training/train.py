@@ -28,6 +28,7 @@ from wm_training.learner import Learner, Phase, Task
 from wm_training.loop import Loop, LoopConfig
 from wm_training.sequences import Sequences, load_sequences
 
+PERCEPTION_STEPS = 18000  # of a new model's encoder
 JOINT_PICTURES, DYNAMICS_PICTURES, IMAGINATION_PICTURES = 7, 1, 1  # of a window's frames are drawn to reconstruct
 
 
@@ -43,8 +44,9 @@ class TrainConfig:
     """Folder for checkpoints and logs; the model is OUT/model."""
     start_from: Path | None = None
     """Model folder to go on from, for example with more or other bags; None: a new model."""
-    perception_steps: int = 12000
-    """Steps of the encoder alone, on single frames."""
+    perception_steps: int | None = None
+    """Steps of the encoder alone, on single frames. None: 18000 for a new model; 0 when going on from one, whose memory
+    has learned to read its encoder."""
     perception_batch: int = 256
     """Frames a step and process of the encoder alone."""
     joint_steps: int = 0
@@ -102,12 +104,20 @@ class TrainConfig:
             "checkpoint_every",
             "pictures_every",
         )
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in (*free, "resume")}
+        found = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in (*free, "resume")}
+        return found | {"perception_steps": self.encoder_steps}
+
+    @property
+    def encoder_steps(self) -> int:
+        """Of the encoder alone."""
+        if self.perception_steps is not None:
+            return self.perception_steps
+        return PERCEPTION_STEPS if self.start_from is None else 0
 
     @property
     def steps(self) -> int:
         """Of all phases."""
-        return self.perception_steps + self.joint_steps + self.dynamics_steps + self.imagination_steps
+        return self.encoder_steps + self.joint_steps + self.dynamics_steps + self.imagination_steps
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -115,7 +125,7 @@ class TrainConfig:
         rate, warmup, length = self.learning_rate, self.warmup, self.length
         every: list[Phase] = []
         plan: tuple[tuple[Task, int, int, int, int, float], ...] = (
-            ("perception", self.perception_steps, self.perception_batch, 1, 0, rate),
+            ("perception", self.encoder_steps, self.perception_batch, 1, 0, rate),
             ("whole model", self.joint_steps, self.batch, length, JOINT_PICTURES, rate),
             ("dynamics", self.dynamics_steps, self.dynamics_batch, length, DYNAMICS_PICTURES, rate),
             ("imagination", self.imagination_steps, self.imagination_batch, length, IMAGINATION_PICTURES,
