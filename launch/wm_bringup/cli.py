@@ -36,6 +36,7 @@ COMMANDS = {
     "train": Command("wm_training.train", "TrainConfig", "train", "Train a world model on bags."),
     "improve": Command("wm_training.improve", "ImproveConfig", "run", "Rounds of driving, training and comparing."),
     "eval": Command("wm_training.evaluate", "EvalConfig", "run", "Drive many scenarios in process and score them."),
+    "faults": Command("wm_bringup.faults.command", "FaultsConfig", "faults", "Put faults into the running graph."),
     "bench": Command("wm_bringup.bench", "BenchConfig", "bench", "Measure the simulator's rates beside other ones."),
     "export": Command("wm_training.export", "ExportConfig", "export", "Turn a checkpoint into a model folder."),
     "measure": Command("wm_training.measure_command", "MeasureConfig", "run", "Measure a model on unseen drives."),
