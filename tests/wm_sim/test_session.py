@@ -144,6 +144,53 @@ def test_commands_beyond_the_actuators_are_clipped() -> None:
     assert interface.action(0.0)[0].tolist() == [-1.0, -1.0]
 
 
+def counted(seq: int, acceleration: float = 1.0) -> Command:
+    return Command(0.0, acceleration, 0, True, seq)
+
+
+def test_a_command_heard_again_and_again_does_not_feed_the_watchdog() -> None:
+    interface = VehicleInterface(0.5)
+    for tick in range(30):
+        interface.accept(counted(7), 0.02 * tick)
+    assert not interface.action(0.5)[1]
+    assert interface.action(0.52)[1]
+    interface.accept(counted(8), 0.6)
+    assert not interface.action(0.6)[1]
+
+
+@pytest.mark.parametrize("rival", [0, 5_000_000])
+def test_two_senders_of_commands_are_full_braking_as_long_as_both_speak(rival: int) -> None:
+    interface = VehicleInterface(0.5)
+    for step in range(100):
+        interface.accept(counted(1000 + step), 0.02 * step)
+        interface.accept(counted(rival + step), 0.02 * step + 0.01)
+        if step:
+            action, watchdog = interface.action(0.02 * step + 0.01)
+            assert (action[1], watchdog) == (-1.0, True)
+    for step in range(100, 127):
+        interface.accept(counted(1000 + step), 0.02 * step)
+    assert not interface.action(0.02 * 126)[1]
+
+
+def test_a_gate_started_again_is_obeyed_after_half_a_second_of_braking() -> None:
+    interface = VehicleInterface(0.5)
+    interface.accept(counted(1000), 0.0)
+    for step in range(27):
+        interface.accept(counted(step), 0.1 + 0.02 * step)
+        assert interface.action(0.1 + 0.02 * step)[1] == (step < 26)
+    late = VehicleInterface(0.5)
+    late.accept(counted(1000), 0.0)
+    late.accept(counted(0), 0.6)  # nothing came in between: nobody else speaks
+    assert not late.action(0.6)[1]
+
+
+def test_the_count_of_commands_may_wrap() -> None:
+    interface = VehicleInterface(0.5)
+    interface.accept(counted(2**32 - 1), 0.0)
+    interface.accept(counted(0), 0.02)
+    assert not interface.action(0.02)[1]
+
+
 def test_nothing_heard_yet_is_full_braking() -> None:
     action, watchdog = VehicleInterface(0.5).action(0.0)
     assert action[1] == -1.0

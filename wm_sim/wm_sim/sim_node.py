@@ -115,8 +115,10 @@ class SimNode(StackNode):
             self.missed += behind
         self.health.facts = {"ticks": str(self.ticks), "missed_ticks": str(self.missed)}
         with self.measure("tick"):
-            frame = self.session.tick()
+            watched, frame = self.session.watchdog, self.session.tick()
         self.clock.publish(Clock(clock=to_stamp(self.session.clock_ns)))
+        if self.session.watchdog and not watched:
+            self.tell(DriveEvent.FAULT, 0.0, "no command, or those of two senders: the vehicle brakes by itself")
         if frame is not None:
             self.publish(frame)
             self.go_on()
@@ -129,7 +131,7 @@ class SimNode(StackNode):
 
     def on_control(self, msg: ControlCommand) -> None:
         planned = msg.source == ControlCommand.SOURCE_PLAN
-        command = Command(msg.steering_angle, msg.acceleration, to_ns(msg.source_stamp), planned)
+        command = Command(msg.steering_angle, msg.acceleration, to_ns(msg.source_stamp), planned, msg.seq)
         if self.mode == "realtime":
             self.session.accept(command)
             return
@@ -175,11 +177,15 @@ class SimNode(StackNode):
         self.truth.publish(truth_msg(frame.truth, stamp, stamp, self.next_seq(TRUTH)))
         if frame is not self.shown:
             for event in frame.events:
-                msg = DriveEvent(type=EVENT_TYPES[event.type], intensity=float(event.intensity), detail=event.detail)
-                msg.header.stamp = msg.source_stamp = stamp
-                msg.header.frame_id, msg.seq = "base_link", self.next_seq(EVENTS)
-                self.events.publish(msg)
+                self.tell(EVENT_TYPES[event.type], float(event.intensity), event.detail)
         self.shown, self.sent_s = frame, time.monotonic()
+
+    def tell(self, kind: int, intensity: float, detail: str) -> None:
+        """An event, stamped with the newest frame."""
+        msg = DriveEvent(type=kind, intensity=intensity, detail=detail)
+        msg.header.stamp = msg.source_stamp = to_stamp(self.session.frame_ns)
+        msg.header.frame_id, msg.seq = "base_link", self.next_seq(EVENTS)
+        self.events.publish(msg)
 
     def status_msg(self, frame: Frame, stamp: object) -> VehicleStatus:
         msg = VehicleStatus()

@@ -1,4 +1,4 @@
-"""The last link before the actuators: clips what arrives and brakes fully when nothing arrives."""
+"""The last link before the actuators: clips what arrives, brakes fully when nothing arrives or two speak at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD, from_physical
 
 FULL_BRAKE = np.array([0.0, -1.0], np.float32)
+SEQ_MODULO = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -20,21 +21,32 @@ class Command:
     acceleration: float  # m/s^2
     frame_ns: int  # stamp of the camera frame it descends from, ROS time
     from_plan: bool  # False: hold, stop or brake by the gate
+    seq: int | None = None  # counts up by one a command of one sender, 0..2^32-1; None: not counted
 
 
 class VehicleInterface:
     """Holds the newest command; answers full braking once it is older than `watchdog_s`.
 
+    A command heard again is nothing new. One that counts back while commands come is from another sender, or from one
+    that began anew: full braking, until `watchdog_s` have passed without such.
     Times are seconds of one clock that never goes back. The steering of the last command is kept while braking.
     """
 
     def __init__(self, watchdog_s: float) -> None:
         self.watchdog_s = watchdog_s
         self._action = FULL_BRAKE.copy()
-        self._arrived_s = -math.inf
+        self._arrived_s = self._contradicted_s = -math.inf
+        self._seq: int | None = None
 
     def accept(self, command: Command, now_s: float) -> None:
         """Take a command over; one that is not finite counts as full braking."""
+        if command.seq is not None and self._seq is not None:
+            if command.seq == self._seq:
+                return
+            older = (command.seq - self._seq) % SEQ_MODULO >= SEQ_MODULO // 2
+            if older and now_s - self._arrived_s <= self.watchdog_s:
+                self._contradicted_s = now_s
+        self._seq = command.seq
         if math.isfinite(command.steering_angle) and math.isfinite(command.acceleration):
             steering = min(max(command.steering_angle, -STEER_MAX_RAD), STEER_MAX_RAD)
             acceleration = min(max(command.acceleration, -BRAKE_MAX_MPS2), ACCEL_MAX_MPS2)
@@ -45,6 +57,6 @@ class VehicleInterface:
 
     def action(self, now_s: float) -> tuple[np.ndarray, bool]:
         """Action float32[2] to execute now, and whether the watchdog has taken over."""
-        if now_s - self._arrived_s > self.watchdog_s:
+        if now_s - self._arrived_s > self.watchdog_s or now_s - self._contradicted_s <= self.watchdog_s:
             return np.array([self._action[0], FULL_BRAKE[1]], np.float32), True
         return self._action, False
