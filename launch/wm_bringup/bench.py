@@ -1,23 +1,26 @@
-"""`wm bench`: how fast the simulator is on this machine, beside other environments in the same run.
+"""`wm bench`: what this machine makes of the stack. `wm bench sim`: the simulator beside other environments.
 
 Every case runs once a round, and the rounds are repeated, so that all cases see the same machine; figures are medians.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 
 import tyro
 
+from wm_bringup.bench_latency import LatencyBench
 from wm_bringup.bench_peers import PEERS, PeerCase
+from wm_bringup.bench_planner import PlannerBench
 from wm_bringup.errors import BringupError
 
 SWEEP = (16, 64, 256, 1024)
@@ -37,11 +40,9 @@ LIMITS = {  # figure: greatest value
 
 
 @dataclass(frozen=True)
-class BenchConfig:
-    """What to measure, for how long, and where the figures go."""
+class SimBench:
+    """The simulator's rates beside other environments."""
 
-    what: Annotated[Literal["sim", "bags", "gate"], tyro.conf.Positional] = "sim"
-    """The simulator; what happens to bags: recording, reading, feeding the trainer; or the safety gate's decision."""
     family: str = "all"
     """A scenario family, or `all` of them in turn."""
     worlds: int = 256
@@ -56,6 +57,48 @@ class BenchConfig:
     """Measure CarRacing-v3 and highway-env too, where they are installed."""
     json: Path | None = None
     """Write the figures to this file."""
+
+
+@dataclass(frozen=True)
+class BagsBench:
+    """What happens to bags: recording, reading, feeding the trainer; beside rosbags' plain reader."""
+
+    threads: int = 2
+    """Threads of a training step."""
+    seconds: float = 0.5
+    """How long batches are drawn in each round."""
+    repeats: int = 5
+    """Rounds; figures are the medians over them."""
+    json: Path | None = None
+    """Write the figures to this file."""
+
+
+@dataclass(frozen=True)
+class GateBench:
+    """How long one decision of the safety gate takes."""
+
+    seconds: float = 0.5
+    """How long each case runs in each round."""
+    repeats: int = 5
+    """Rounds; figures are taken over all of them."""
+    json: Path | None = None
+    """Write the figures to this file."""
+
+
+What = (
+    Annotated[SimBench, tyro.conf.subcommand("sim")]
+    | Annotated[BagsBench, tyro.conf.subcommand("bags")]
+    | Annotated[GateBench, tyro.conf.subcommand("gate")]
+    | Annotated[PlannerBench, tyro.conf.subcommand("planner")]
+    | Annotated[LatencyBench, tyro.conf.subcommand("latency")]
+)
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """What to measure; each has options of its own: `wm bench planner --help`."""
+
+    what: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[What]] = field(default_factory=SimBench)
 
 
 class Case(Protocol):
@@ -79,27 +122,45 @@ def interleaved(cases: Mapping[str, Case], seconds: float, repeats: int) -> dict
 
 def bench(config: BenchConfig) -> int:
     """Measure, print a table, write the JSON."""
-    if config.seconds <= 0.0 or config.repeats < 1 or config.worlds < 1 or config.threads < 1:
-        raise BringupError("bench: --seconds, --repeats, --worlds and --threads must be more than 0.")
-    if config.what == "bags":
-        from wm_bringup.bench_bags import bench_bags
+    what: Any = config.what
+    for name in ("seconds", "repeats", "worlds", "threads"):
+        if getattr(what, name, 1) <= 0:
+            raise BringupError(f"bench: --{name} must be more than 0.")
+    module, function = RUNS[type(what)]
+    run: Callable[[Any], int] = getattr(importlib.import_module(module), function)
+    return run(what)
 
-        return bench_bags(config)
-    if config.what == "gate":
-        from wm_bringup.bench_gate import bench_gate
 
-        return bench_gate(config)
+RUNS = {  # imported when asked for
+    SimBench: ("wm_bringup.bench", "bench_sim"),
+    BagsBench: ("wm_bringup.bench_bags", "bench_bags"),
+    GateBench: ("wm_bringup.bench_gate", "bench_gate"),
+    PlannerBench: ("wm_bringup.bench_planner", "bench_planner"),
+    LatencyBench: ("wm_bringup.bench_latency", "bench_latency"),
+}
+
+
+def bench_sim(config: SimBench) -> int:
+    """Measure the simulator, print a table, write the JSON."""
     result = measure(config)
     show(result)
-    if config.json is not None:
-        try:
-            config.json.write_text(json.dumps(result, indent=1) + "\n")
-        except OSError as error:
-            raise BringupError(f"{config.json}: {error.strerror}. Name another file with --json.") from error
+    write_result(config.json, result)
     return 0
 
 
-def measure(config: BenchConfig) -> dict[str, Any]:
+def write_result(path: Path | None, result: Mapping[str, Any]) -> None:
+    """Write the figures, where they are wanted; BringupError where that fails."""
+    if path is None:
+        return
+    from wm_perception.durable import write_text
+
+    try:
+        write_text(path, json.dumps(result, indent=1) + "\n")
+    except OSError as error:
+        raise BringupError(f"{path}: {error.strerror}. Name another file with --json.") from error
+
+
+def measure(config: SimBench) -> dict[str, Any]:
     """The object that --json writes."""
     from wm_bringup import bench_sim as sim
 
@@ -124,7 +185,7 @@ def measure(config: BenchConfig) -> dict[str, Any]:
     cost = _cost(config)
     memory = sim.memory_mib(config.worlds, config.family)
     return {
-        "bench": config.what,
+        "bench": "sim",
         "machine": machine(),
         "family": config.family,
         "seconds": config.seconds,
@@ -137,7 +198,7 @@ def measure(config: BenchConfig) -> dict[str, Any]:
     }
 
 
-def _rates(makers: Mapping[str, Callable[[], Case]], config: BenchConfig) -> dict[str, list[float]]:
+def _rates(makers: Mapping[str, Callable[[], Case]], config: SimBench) -> dict[str, list[float]]:
     cases = {name: make() for name, make in makers.items()}
     try:
         return interleaved(cases, config.seconds, config.repeats)
@@ -152,7 +213,7 @@ def _spread(rates: Sequence[float]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _cost(config: BenchConfig) -> list[dict[str, Any]]:
+def _cost(config: SimBench) -> list[dict[str, Any]]:
     """Microseconds of a world's step at several sizes of the batch."""
     from wm_bringup import bench_sim as sim
 

@@ -5,7 +5,6 @@ All cases run once a round, in turn, on bags that this run writes; figures are m
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 import tempfile
@@ -14,10 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wm_bringup.errors import BringupError
-
 if TYPE_CHECKING:
-    from wm_bringup.bench import BenchConfig
+    from wm_bringup.bench import BagsBench
 
 EPISODES, EPISODES_PER_BAG, SEED = 4, 2, 11
 BATCH, LENGTH, PICTURES = 24, 30, 7  # what `wm train` draws a step of its first phase
@@ -40,19 +37,17 @@ TITLES = {
 }
 
 
-def bench_bags(config: BenchConfig) -> int:
+def bench_bags(config: BagsBench) -> int:
     """Measure, print a table, write the JSON."""
+    from wm_bringup.bench import write_result
+
     folder = Path(tempfile.mkdtemp(prefix="wm-bench-bags-"))
     try:
         result = measure(folder, config.repeats, config.seconds, config.threads)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     show(result)
-    if config.json is not None:
-        try:
-            config.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
-        except OSError as error:
-            raise BringupError(f"{config.json}: {error.strerror}. Name another file with --json.") from error
+    write_result(config.json, result)
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wm_bringup.errors import BringupError
 from wm_planner.safety import Clock, GateState, Inputs, PlanInput, decide, route_from, shipped_limits
 
 if TYPE_CHECKING:
-    from wm_bringup.bench import BenchConfig
+    from wm_bringup.bench import GateBench
 
 WANTED_P99_MS = 1.0
 STEP_NS, TICK_NS = 100_000_000, 20_000_000
@@ -24,9 +22,9 @@ ROUTE_POINTS = 1000  # 2 km, a point every 2 m
 Next = Callable[[int, Inputs], tuple[int, Inputs]]
 
 
-def bench_gate(config: BenchConfig) -> int:
+def bench_gate(config: GateBench) -> int:
     """Measure, print a line a case, write the JSON."""
-    from wm_bringup.bench import machine
+    from wm_bringup.bench import machine, write_result
 
     rows = [{"name": name, **_measure(following, config)} for name, following in CASES.items()]
     for row in rows:
@@ -34,12 +32,8 @@ def bench_gate(config: BenchConfig) -> int:
             f"{row['name']:<34} p50 {row['p50_us']:7.1f} µs   p99 {row['p99_us']:7.1f} µs   "
             f"worst {row['max_us']:8.1f} µs   of {row['decisions']:,}   wanted p99 ≤ {WANTED_P99_MS:g} ms"
         )
-    if config.json is not None:
-        result = {"bench": "gate", "machine": machine(), "wanted_p99_ms": WANTED_P99_MS, "decisions": rows}
-        try:
-            config.json.write_text(json.dumps(result, indent=1) + "\n")
-        except OSError as error:
-            raise BringupError(f"{config.json}: {error.strerror}. Name another file with --json.") from error
+    result = {"bench": "gate", "machine": machine(), "wanted_p99_ms": WANTED_P99_MS, "decisions": rows}
+    write_result(config.json, result)
     return 0
 
 
@@ -66,7 +60,7 @@ def _hear(inputs: Inputs, k: int) -> Inputs:
     return replace(inputs, plan=PlanInput(k, -1, 0.1, steering, np.full(12, 0.3, np.float32)), scan=scan)
 
 
-def _measure(following: Next, config: BenchConfig) -> dict[str, Any]:
+def _measure(following: Next, config: GateBench) -> dict[str, Any]:
     """Microseconds of a decision: median, 99th percentile and worst over `repeats` rounds of `seconds`."""
     limits, memory = shipped_limits(), GateState()
     route = route_from(np.stack([np.arange(ROUTE_POINTS) * 2.0, np.zeros(ROUTE_POINTS)], axis=1))

@@ -37,7 +37,7 @@ COMMANDS = {
     "improve": Command("wm_training.improve", "ImproveConfig", "run", "Rounds of driving, training and comparing."),
     "eval": Command("wm_training.evaluate", "EvalConfig", "run", "Drive many scenarios in process and score them."),
     "faults": Command("wm_bringup.faults.command", "FaultsConfig", "faults", "Put faults into the running graph."),
-    "bench": Command("wm_bringup.bench", "BenchConfig", "bench", "Measure the simulator's rates beside other ones."),
+    "bench": Command("wm_bringup.bench", "BenchConfig", "bench", "Measure what this machine makes of the stack."),
     "export": Command("wm_training.export", "ExportConfig", "export", "Turn a checkpoint into a model folder."),
     "measure": Command("wm_training.measure_command", "MeasureConfig", "run", "Measure a model on unseen drives."),
     "ablate": Command("wm_training.ablation", "AblateConfig", "run", "Train variants of the model; compare them."),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from wm_bringup import bench, bench_peers
-from wm_bringup.bench import BenchConfig, figures, interleaved
+from wm_bringup.bench import BenchConfig, SimBench, figures, interleaved
 from wm_bringup.cli import main
 from wm_bringup.errors import BringupError
 
@@ -79,4 +79,4 @@ def test_wm_bench_writes_its_figures(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("wrong", [{"seconds": 0.0}, {"repeats": 0}, {"worlds": 0}])
 def test_senseless_sizes_are_refused(wrong):
     with pytest.raises(BringupError, match="more than 0"):
-        bench.bench(BenchConfig(**wrong))
+        bench.bench(BenchConfig(SimBench(**wrong)))
