@@ -182,13 +182,14 @@ def show(result: Mapping[str, Any]) -> None:
     here = result["machine"]
     title = f"{here['processor']}, {here['cores']} cores, load {here['load']}: {result['frames']:,} frames at "
     title += f"{result['rate_hz']:g} Hz, {result['episodes']} episodes of {result['scenario']}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("hop")
     for name in ("p50 ms", "p99 ms", "worst ms"):
         table.add_column(name, justify="right")
     for row in result["hops"]:
         table.add_row(row["name"], *(f"{row[k]:.2f}" for k in ("p50_ms", "p99_ms", "max_ms")))
     console = wide_console()
+    console.print(title)
     console.print(table)
     ticks = f"{result['simulator_ticks_missed']} of {result['simulator_ticks']:,}"
     console.print(f"Frames without a command in time: {result['missed']}. Simulator ticks missed: {ticks}.")
