@@ -136,3 +136,13 @@ def test_truth_keeps_every_field() -> None:
 def test_the_camera_info_of_a_right_angle_has_half_the_width_as_focal_length() -> None:
     message = convert.camera_info_msg(64, 48, math.pi / 2, STAMP, "camera")
     assert message.k.tolist() == pytest.approx([32.0, 0.0, 32.0, 0.0, 32.0, 24.0, 0.0, 0.0, 1.0])
+
+
+def test_failed_beams_stay_failed_for_a_safety_check_and_no_return_is_infinite() -> None:
+    ranges = np.array([np.nan, 5.0, np.inf, 60.0, 30.0, -1e30, 1e30, -np.inf], np.float32)
+    message = convert.scan_msg(ranges, STAMP, "lidar", range_max=60.0)
+    wanted = [np.nan, 5.0, np.inf, np.inf, 30.0, np.nan, np.nan, np.nan]
+    np.testing.assert_array_equal(convert.scan_measured(message), wanted)
+    for broken in (float("nan"), -1e30, 0.0):
+        message.range_max = broken
+        np.testing.assert_array_equal(convert.scan_measured(message)[[1, 3]], [5.0, 60.0])

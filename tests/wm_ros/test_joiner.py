@@ -45,3 +45,11 @@ def test_a_silent_topic_costs_bounded_memory() -> None:
 def test_a_name_that_nobody_waits_for_is_a_mistake() -> None:
     with pytest.raises(KeyError, match="waits for"):
         StampJoiner("a").add("b", 0, 0)
+
+
+def test_stamps_from_a_wrong_future_do_not_keep_the_present_out() -> None:
+    joiner = StampJoiner("a", "b", depth=2)
+    for stamp in (10**18, 10**18 + 1):
+        assert joiner.add("a", stamp, "lost") is None
+    assert joiner.add("a", 5, 1) is None
+    assert joiner.add("b", 5, 2) == {"a": 1, "b": 2}

@@ -12,11 +12,13 @@ from wm_dynamics.engines import ENGINES, load_engine
 from wm_dynamics.errors import ModelError
 from wm_msgs.msg import Belief, Observation, VehicleStatus
 from wm_msgs.srv import LoadModel
-from wm_ros.convert import floats, image_msg, to_ns
+from wm_ros.convert import floats, image_msg, ndarray, to_ns
+from wm_ros.errors import MessageError
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import BELIEF, DREAM, OBSERVATION, STATUS
+from wm_sim.observation import STATE_SIZE
 
 
 class DynamicsNode(StackNode):
@@ -52,6 +54,13 @@ class DynamicsNode(StackNode):
         self.publish(self.joiner.add("status", to_ns(msg.source_stamp), msg))
 
     def on_observation(self, msg: Observation) -> None:
+        embedding, state = ndarray(msg.embedding), ndarray(msg.state)
+        size = self.engine.config.embedding_size
+        if len(embedding) != size or len(state) != STATE_SIZE:
+            found = f"embedding of {len(embedding)}, state of {len(state)}"
+            raise MessageError(f"{found}; {size} and {STATE_SIZE} are needed.")
+        if not (np.isfinite(embedding).all() and np.isfinite(state).all()):
+            raise MessageError("embedding or state is not finite.")
         self.publish(self.joiner.add("observation", to_ns(msg.source_stamp), msg))
 
     def publish(self, joined: dict | None) -> None:
@@ -78,6 +87,9 @@ class DynamicsNode(StackNode):
         with self.measure("observe"):
             embedding = np.frombuffer(observation.embedding, np.float32)
             self.latent, surprise = self.engine.observe(before, state[4:6], embedding)
+        if not np.isfinite(self.latent).all():
+            self.latent = None  # what is no number stays none: filtering begins anew
+            raise MessageError("the model makes no finite belief of this observation.")
         msg = Belief()
         msg.header.stamp = self.get_clock().now().to_msg()
         msg.header.frame_id = "base_link"

@@ -13,9 +13,11 @@ from wm_perception.encoder_session import EncoderSession
 from wm_perception.errors import ModelError
 from wm_perception.frames import Frames, Moment, Status
 from wm_ros.convert import floats, image_array, odom_pose, path_xy, scan_array, to_ns, to_stamp
+from wm_ros.errors import MessageError
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import CAMERA, OBSERVATION, ODOM, ROUTE, SCAN, STATUS
+from wm_sim.observation import CAMERA_SHAPE, SCAN_SIZE
 
 
 class PerceptionNode(StackNode):
@@ -42,10 +44,16 @@ class PerceptionNode(StackNode):
         self.publish(self.frames.route(to_ns(msg.header.stamp), path_xy(msg)))
 
     def on_camera(self, msg: Image) -> None:
-        self.publish(self.frames.add("camera", to_ns(msg.header.stamp), image_array(msg)))
+        image = image_array(msg)
+        if image.shape != CAMERA_SHAPE:
+            raise MessageError(f"camera {image.shape}, the model is made for {CAMERA_SHAPE}.")
+        self.publish(self.frames.add("camera", to_ns(msg.header.stamp), image))
 
     def on_scan(self, msg: LaserScan) -> None:
-        self.publish(self.frames.add("scan", to_ns(msg.header.stamp), scan_array(msg)))
+        scan = scan_array(msg)
+        if scan.shape != (SCAN_SIZE,):
+            raise MessageError(f"scan of {len(scan)} ranges, the model is made for {SCAN_SIZE}.")
+        self.publish(self.frames.add("scan", to_ns(msg.header.stamp), scan))
 
     def on_odom(self, msg: Odometry) -> None:
         self.publish(self.frames.add("odom", to_ns(msg.header.stamp), odom_pose(msg)[:3]))

@@ -14,11 +14,12 @@ from wm_planner.path import plan_path
 from wm_planner.planner import Planner, PlannerConfig, PlanResult
 from wm_planner.solvers import SOLVERS, solver_config
 from wm_ros.convert import floats, ndarray, path_msg, to_ns
+from wm_ros.errors import MessageError
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import BELIEF, OBSERVATION, PLAN, PLAN_PATH
-from wm_sim.observation import STEP_S
+from wm_sim.observation import STATE_SIZE, STEP_S
 
 SEARCHES = {"full": (256, 128, 64), "half": (128, 64, 64)}  # candidates of each iteration
 
@@ -66,9 +67,14 @@ class PlannerNode(StackNode):
         self.answer: Plan | None = None
 
     def on_observation(self, msg: Observation) -> None:
+        if len(msg.state) != STATE_SIZE or not np.isfinite(ndarray(msg.state)).all():
+            raise MessageError(f"state of {len(msg.state)} numbers; {STATE_SIZE} finite ones are needed.")
         self.publish(self.joiner.add("observation", to_ns(msg.source_stamp), msg))
 
     def on_belief(self, msg: Belief) -> None:
+        size = self.engine.config.belief_size
+        if len(msg.latent) != size or not np.isfinite(ndarray(msg.latent)).all():
+            raise MessageError(f"belief of {len(msg.latent)} numbers; {size} finite ones are needed.")
         self.publish(self.joiner.add("belief", to_ns(msg.source_stamp), msg))
 
     def publish(self, joined: dict | None) -> None:

@@ -19,7 +19,7 @@ from wm_planner.safety.decide import Clock, Decision, GateState, Inputs, PlanInp
 from wm_planner.safety.limits import load_limits, shipped_limits
 from wm_planner.safety.reasons import Reason, State, describe
 from wm_planner.safety.route import route_from
-from wm_ros.convert import ndarray, odom_pose, path_xy, scan_array, to_ns, to_stamp
+from wm_ros.convert import ndarray, odom_pose, path_xy, scan_measured, to_ns, to_stamp
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
 from wm_ros.run import run
@@ -100,7 +100,7 @@ class SafetyGateNode(StackNode):
         elif name == "belief":
             self.inputs = replace(self.inputs, surprise_nats=msg.surprise)
         elif name == "scan":
-            self.inputs = replace(self.inputs, scan=scan_array(msg), scan_stamp_ns=to_ns(msg.header.stamp))
+            self.inputs = replace(self.inputs, scan=scan_measured(msg), scan_stamp_ns=to_ns(msg.header.stamp))
         elif name == "odom":
             pose = odom_pose(msg)[:3]
             self.inputs = replace(self.inputs, pose=pose, odom_stamp_ns=to_ns(msg.header.stamp))

@@ -17,10 +17,11 @@ from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import CameraInfo, Image, LaserScan
 
 from wm_msgs.msg import Truth
-from wm_ros.errors import WmRosError
+from wm_ros.errors import MessageError, WmRosError
 
 NS_PER_S = 1_000_000_000
 RGB_CHANNELS = 3
+RANGE_BELIEVED_M = 1000.0
 
 
 # Time.
@@ -74,10 +75,10 @@ def image_array(message: Image) -> np.ndarray:
     """uint8[height, width, 3] in RGB from an rgb8, bgr8, rgba8, bgra8 or mono8 message; rgb8 without a copy."""
     channels = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}.get(message.encoding)
     if channels is None:
-        raise WmRosError(f"image encoding {message.encoding!r} is not known; publish rgb8.")
+        raise MessageError(f"image encoding {message.encoding!r} is not known; publish rgb8.")
     row = channels * message.width
     if message.step < row or len(message.data) < message.step * message.height:
-        raise WmRosError(
+        raise MessageError(
             f"image of {message.width}x{message.height} {message.encoding} holds {len(message.data)} bytes with step "
             f"{message.step}; {row * message.height} bytes with step {row} are needed."
         )
@@ -129,6 +130,20 @@ def scan_array(message: LaserScan) -> np.ndarray:
     ranges = ndarray(message.ranges)
     usable = np.isfinite(ranges) & (ranges <= message.range_max)
     return ranges if usable.all() else np.where(usable, ranges, np.float32(message.range_max))
+
+
+def scan_measured(message: LaserScan) -> np.ndarray:
+    """float32[N] in m as a safety check wants it: inf where nothing is within range, NaN where a beam measured nothing.
+
+    Negative ranges, and finite ones far beyond any lidar's, are no measurements. A `range_max` that is no positive
+    number is not heeded.
+    """
+    ranges = ndarray(message.ranges)
+    with np.errstate(invalid="ignore"):
+        absurd = (ranges < 0.0) | (np.isfinite(ranges) & (ranges > RANGE_BELIEVED_M))
+        ranges = np.where(absurd, np.float32("nan"), ranges)
+        beyond = ranges >= message.range_max if message.range_max > 0.0 else np.zeros(len(ranges), bool)
+    return np.where(beyond, np.float32("inf"), ranges)
 
 
 # Pose and path.

@@ -9,8 +9,9 @@ from typing import Any
 class StampJoiner:
     """Collects one value a name for equal stamps and hands the set out when it is complete.
 
-    Keeps the newest `depth` incomplete moments. Whatever is older than a complete moment is dropped, so answers never
-    go back in time; a moment that is sent again is handed out again (the receiver decides whether that is news).
+    Keeps the `depth` incomplete moments that began last, so that a stamp from nowhere is soon forgotten. Whatever is
+    older than a complete moment is dropped, so answers never go back in time; a moment that is sent again is handed out
+    again (the receiver decides whether that is news).
     """
 
     def __init__(self, *names: Hashable, depth: int = 4) -> None:
@@ -32,7 +33,7 @@ class StampJoiner:
             self._waiting = {stamp: held for stamp, held in self._waiting.items() if stamp > stamp_ns}
             return moment
         while len(self._waiting) > self._depth:
-            del self._waiting[min(self._waiting)]
+            del self._waiting[next(iter(self._waiting))]
         return None
 
     def clear(self) -> None:

@@ -13,7 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, T
 from rclpy.parameter import Parameter
 
 from wm_ros.diagnostics import Health
-from wm_ros.errors import WmRosError
+from wm_ros.errors import MessageError, WmRosError
 from wm_ros.parameters import Rule
 from wm_ros.topics import DIAGNOSTICS, Topic
 
@@ -98,7 +98,7 @@ class StackNode(LifecycleNode):
     def subscribe(self, topic: Topic, callback: Callable[[Any], None], raw: bool = False) -> Any:
         """Subscribe; messages that come while the node is inactive are dropped, save those of latched topics.
 
-        raw: the callback gets serialised bytes.
+        A callback that raises MessageError refuses the message. raw: the callback gets serialised bytes.
         """
         flow = self.health.flow(f"in {topic.name}", topic.rate_hz)
         counts = topic.spec.has_seq and not raw
@@ -107,7 +107,10 @@ class StackNode(LifecycleNode):
         def received(message: Any) -> None:
             flow.saw(message.seq if counts else None)
             if self.active or latched:
-                callback(message)
+                try:
+                    callback(message)
+                except MessageError as error:
+                    self.report_error(f"{topic.name}: message refused: {error}")
 
         return self.create_subscription(topic.type, topic.name, received, topic.reader_qos, raw=raw)
 
