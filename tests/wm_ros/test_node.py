@@ -12,7 +12,7 @@ from rclpy.parameter import Parameter
 
 from wm_msgs.msg import Plan, SafetyState, VehicleStatus
 from wm_ros.diagnostics import Flow, Health
-from wm_ros.errors import WmRosError
+from wm_ros.errors import MessageError, WmRosError
 from wm_ros.node import StackNode
 from wm_ros.topics import CAMERA, PLAN, SAFETY, STATUS
 
@@ -209,3 +209,32 @@ def test_missed_messages_are_counted_over_the_wrap_and_a_new_start(numbers: list
     for number in numbers:
         flow.saw(number)
     assert flow.missed == missed
+
+
+def test_a_message_that_cannot_be_used_is_refused_and_the_node_goes_on(ros) -> None:
+    class Picky(StackNode):
+        def __init__(self) -> None:
+            super().__init__("picky")
+            self.taken: list[int] = []
+
+        def configure(self) -> None:
+            self.subscribe(PLAN, self.on_plan)
+
+        def on_plan(self, plan: Plan) -> None:
+            if not plan.acceleration:
+                raise MessageError("plan without controls.")
+            self.taken.append(plan.seq)
+
+    picky, talker = ros(Picky), ros(Talker)
+    ros.spin_until(talker.plans.get_subscription_count)
+    sent = 0
+
+    def refused_and_taken() -> bool:
+        nonlocal sent
+        talker.plans.publish(Plan(seq=sent, acceleration=[1.0] * (sent % 2)))
+        sent += 1
+        return len(picky.taken) >= 2
+
+    ros.spin_until(refused_and_taken)
+    assert all(seq % 2 for seq in picky.taken)
+    assert "plan: message refused: plan without controls." in picky.health.report("active").status[0].message
