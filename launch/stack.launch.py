@@ -6,6 +6,9 @@
 `drive:=FOLDER` adds drive_node, which engages by itself, writes its report into that folder and ends the launch.
 """
 
+from pathlib import Path
+
+from wm_bringup.errors import BringupError
 from wm_bringup.launching import description, given_values, lifecycle_nodes
 from wm_bringup.paths import MODEL, find_model, stack_parameters
 from wm_bringup.topology import Setup, topology
@@ -22,13 +25,16 @@ ARGUMENTS = (
     ("drive", "", "Existing folder for the report of one drive; empty: engage and stop by hand.", None),
     ("params_file", "", "ROS parameter file over the stack's own.", None),
     ("namespace", "", "Namespace of every node.", None),
+    ("respawn", "true", "Start a node again that dies; else its death ends the launch.", ("true", "false")),
     ("log_level", "info", "Log level of every node.", ("debug", "info", "warn", "error", "fatal")),
 )
 
 
 def nodes(context):
-    """One LifecycleNode a process of the topology; each configures and activates itself (`autostart`)."""
+    """One LifecycleNode a process of the topology; supervisor_node configures and activates them in order."""
     given = given_values(ARGUMENTS, context)
+    if given["record"] and Path(given["record"]).expanduser().exists():
+        raise BringupError(f"bag {given['record']} exists already. Name another folder with record:=.")
     setup = Setup(
         scenario=given["scenario"],
         seed=int(given["seed"]),
@@ -38,9 +44,11 @@ def nodes(context):
         sim_settings=given["sim_settings"],
         bag=given["record"],
         report=given["drive"],
+        supervise=True,
     )
     files = [str(stack_parameters()), *([given["params_file"]] if given["params_file"] else [])]
-    return lifecycle_nodes(topology(setup), files, given["log_level"], given["namespace"])
+    respawn = given["respawn"] == "true"
+    return lifecycle_nodes(topology(setup), files, given["log_level"], given["namespace"], respawn)
 
 
 def generate_launch_description():

@@ -15,6 +15,7 @@ from wm_bringup.errors import BringupError
 from wm_bringup.middleware import middleware_defaults
 from wm_bringup.paths import MODEL, find_model, fresh_folder, stack_parameters
 from wm_bringup.processes import ProcessGroup, describe_end
+from wm_bringup.supervision import NEVER, RespawnPolicy
 from wm_bringup.topology import Process, Setup, parameter_file, topology
 
 QUIET_ENV = {  # one thread a process: seven of them share few cores
@@ -63,6 +64,8 @@ class DriveConfig:
     """ROS parameter file over the stack's own."""
     namespace: str = ""
     """Namespace of every node."""
+    respawn: bool = True
+    """Start a node again that dies, up to three times a minute; else its death ends the drive."""
     log_level: Literal["debug", "info", "warn", "error"] = "warn"
     """Log level of every node."""
 
@@ -91,6 +94,7 @@ def drive(config: DriveConfig) -> int:
             bag=str(out / "bag") if config.record else "",
             report=str(out),
             engage=config.engage,
+            supervise=True,
         )
         return _run(config, topology(setup), out, domain)
     finally:
@@ -157,7 +161,9 @@ def _run(config: DriveConfig, processes: tuple[Process, ...], out: Path, domain:
     env = environment(domain)
     group = ProcessGroup(logs)
     for process in processes:
-        group.add(process.name, command_line(process, files, config.namespace, config.log_level), env)
+        policy = RespawnPolicy() if config.respawn and process.respawn else NEVER
+        line = command_line(process, files, config.namespace, config.log_level)
+        group.add(process.name, line, env, policy, process.ends_last)
     print(
         f"{config.road or config.scenario or config.sim} seed {config.seed}, {config.mode}, "
         f"ROS domain {domain}; results in {out}",
@@ -172,13 +178,15 @@ def _conclude(group: ProcessGroup, out: Path) -> int:
     if group.killed:
         print(f"did not stop in time and were killed: {', '.join(group.killed)}.", file=sys.stderr)
     if group.first is not None and (group.first != "drive_node" or group.codes[group.first] < 0):
-        code = group.codes[group.first]
+        often = f" {group.deaths(group.first)} times" if group.deaths(group.first) > 1 else ""
         print(
-            f"{group.first} ended unexpectedly ({describe_end(code)}), so the stack was stopped. "
-            f"Its log: {out / 'log' / (group.first + '.log')}",
+            f"{group.first} ended unexpectedly{often} ({describe_end(group.codes[group.first])}), so the stack was "
+            f"stopped. Its log: {out / 'log' / (group.first + '.log')}",
             file=sys.stderr,
         )
-        return code if code > 0 else 1
+        return 1
+    for left in sorted(out.glob("*.partial")):
+        print(f"{left.stem} was cut off; `wm info {left.with_suffix('')} --repair` makes a bag of it.", file=sys.stderr)
     report = out / "report.txt"
     if report.is_file():
         print(report.read_text(), flush=True)

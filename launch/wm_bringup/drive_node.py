@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path as FilePath
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry, Path
@@ -17,6 +18,7 @@ from wm_msgs.msg import Belief, ControlCommand, DriveEvent, Plan, SafetyState, T
 from wm_planner.safety.reasons import Source, describe
 from wm_ros.convert import image_array, odom_pose, path_xy, scan_array, to_ns
 from wm_ros.node import StackNode
+from wm_ros.roll_call import RollCall
 from wm_ros.run import run
 from wm_ros.topics import (
     BELIEF,
@@ -44,6 +46,7 @@ OUTCOMES = {
 SOURCES = {source.value: source.name.lower() for source in Source}
 QUEUE = 100  # messages a topic
 LOOK_S = 0.1  # how often the node looks where the drive stands
+ANSWER_S = 2.0  # until a request is made again
 SETTLE_S = 1.0  # at most so long for the last messages after the end
 
 
@@ -70,11 +73,13 @@ class DriveNode(StackNode):
 
     def configure(self) -> None:
         self.record = DriveRecord(self.scenario, self.seed, self.mode)
-        self.missing = set(self.wait_for)
-        self.ready_nodes: set[str] = set()
+        self.roll = RollCall()
+        self.gate_state: int | None = None  # as last said, None: not since a node was started again
+        self.restarts = 0  # of nodes, when the driver last engaged
         self.refusal = ""
         self.engaged = self.written = False
-        self.request = None
+        self.request: tuple[bool, Any] | None = None  # engage or let go, and the answer to come
+        self.asked_s = 0.0
         self.started_s = self.frame_s = time.monotonic()
         self.ended_s: float | None = None
         self.subscribe(ROUTE, self.on_route)
@@ -161,23 +166,32 @@ class DriveNode(StackNode):
             moment.steering_angle, moment.acceleration = msg.steering_angle, msg.acceleration
 
     def on_safety(self, msg: SafetyState) -> None:
+        self.gate_state = msg.state
+        self.engaged |= not self.engage and msg.state == SafetyState.ACTIVE  # somebody else did
         if self.engaged and self.record.outcome is None:
             self.record.reasons.update(describe(msg.reasons))
 
     def on_diagnostics(self, msg: DiagnosticArray) -> None:
+        known = self.roll.restarts.total()
         for status in msg.status:
             values = {item.key: item.value for item in status.values}
-            if values.get("state") == "active" and not values.get("waits_for"):
-                self.ready_nodes.add(status.name)
+            self.roll.hear(status.name, 0, status.message, values, time.monotonic())
             if status.name == "sim_node":
                 self.record.missed_ticks = int(values.get("missed_ticks", 0))
                 self.record.ticks = int(values.get("ticks", 0))
+        if self.roll.restarts.total() > known:
+            self.gate_state = None
 
     # Where the drive stands.
 
+    def not_ready(self) -> list[str]:
+        """Nodes that a drive has to wait for, each with its state."""
+        absent = self.roll.absent(self.wait_for, time.monotonic())
+        waiting = {name: self.roll.reports[name].values.get("waits_for") for name in self.wait_for if not absent}
+        return absent or [f"{name} waits for {what}" for name, what in waiting.items() if what]
+
     def look(self) -> None:
         now = time.monotonic()
-        self.missing -= self.ready_nodes
         if self.ended_s is not None:
             last = self.record.moments.get(self.record.outcome_ns or 0)
             if (last is not None and last.truth is not None) or now - self.ended_s > SETTLE_S:
@@ -185,27 +199,46 @@ class DriveNode(StackNode):
         elif self.engaged:
             if now - self.frame_s > self.stall_timeout_s:
                 self.give_up(f"no frame for {self.stall_timeout_s:.0f} s: the drive stands still. See the logs.")
+            elif self.roll.restarts.total() > self.restarts:
+                self.drive_on()
         elif now - self.started_s > self.start_timeout_s:
-            silent = f"not ready: {', '.join(sorted(self.missing))}" if self.missing else ""
-            why = silent or self.refusal or "nobody engaged"
+            silent = self.not_ready()
+            why = ", ".join(silent) or self.refusal or "nobody engaged"
             self.give_up(f"the drive did not begin within {self.start_timeout_s:.0f} s ({why}). See the logs.")
-        elif not self.missing and self.record.route is not None and self.record.moments:
+        elif not self.not_ready() and self.record.route is not None and self.record.moments:
             self.try_to_engage()
 
     def try_to_engage(self) -> None:
-        if not self.engage or (self.request is not None and not self.request.done()):
+        if self.asked(engage=True):
+            self.engaged, self.restarts = True, self.roll.restarts.total()
+            self.record.startup_s = time.monotonic() - self.started_s
+            print(f"engaged after {self.record.startup_s:.1f} s", flush=True)
+
+    def drive_on(self) -> None:
+        """A node was started again. Where that stopped the car, release the gate's emergency and engage anew."""
+        if self.gate_state is None or self.not_ready():
             return
-        if self.request is not None:
-            answer = self.request.result()
-            self.request = None
-            if answer.success:
-                self.engaged = True
-                self.record.startup_s = time.monotonic() - self.started_s
-                print(f"engaged after {self.record.startup_s:.1f} s", flush=True)
-                return
-            self.refusal = f"engage refused: {answer.message}"
-        if self.engage_client.service_is_ready():
-            self.request = self.engage_client.call_async(SetBool.Request(data=True))
+        if self.gate_state == SafetyState.EMERGENCY:
+            self.asked(engage=False)  # lets go once the car stands
+        elif self.gate_state == SafetyState.ACTIVE:
+            self.restarts = self.roll.restarts.total()
+            print("drives on after a new start", flush=True)
+        else:
+            self.asked(engage=True)
+
+    def asked(self, engage: bool) -> bool:
+        """Ask the gate, again and again; True once it has agreed. An answer that a dead gate owes is not waited for."""
+        now_s = time.monotonic()
+        if not self.engage:
+            return False
+        if self.request is not None and self.request[1].done():
+            (wish, answer), self.request = self.request, None
+            if wish == engage and answer.result().success:
+                return True
+            self.refusal = f"engage refused: {answer.result().message}"
+        if (self.request is None or now_s - self.asked_s > ANSWER_S) and self.engage_client.service_is_ready():
+            self.request, self.asked_s = (engage, self.engage_client.call_async(SetBool.Request(data=engage))), now_s
+        return False
 
     def conclude(self) -> None:
         """Stand the car still and write everything down."""
@@ -222,6 +255,7 @@ class DriveNode(StackNode):
 
     def write_report(self) -> None:
         self.written = True
+        self.record.restarts.update(self.roll.restarts)
         lost = {label.removeprefix("in "): flow.missed for label, flow in self.health.flows.items() if flow.missed}
         self.record.lost.update(lost)
         summary = summarise(self.record, self.bag)

@@ -1,21 +1,27 @@
-"""Runs a set of processes until the first one ends: honcho's manager with names, logs and a bounded end."""
+"""Runs a set of processes: honcho's manager with names and logs, new starts after a death, and an end in order."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import multiprocessing
+import queue
 import shlex
 import signal
 import sys
-import threading
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from honcho import process as honcho_process
-from honcho.manager import Manager
+from honcho.manager import SIGNALS, Manager
 from honcho.printer import Message, Printer
 
+from wm_bringup.supervision import NEVER, RespawnPolicy
+
 STOP_S = 4.0  # from the polite signal to the impolite one
+LOOK_S = 0.1
 _PR_SET_PDEATHSIG = 1
 
 
@@ -58,22 +64,40 @@ class _Log(Printer):
             file.close()
 
 
-class ProcessGroup(Manager):
-    """Starts processes together and ends them together: when one ends, or on SIGINT or SIGTERM.
+@dataclass
+class _Life:
+    """What became of one process so far."""
 
-    After `run`, `first` names the process that ended first (None: a signal to us came before); `codes` holds every
-    exit code.
+    policy: RespawnPolicy
+    ends_last: bool
+    deaths_s: list[float] = field(default_factory=list)  # steady clock
+    again_s: float | None = None  # when it is due to be started again
+
+
+class ProcessGroup(Manager):
+    """Starts processes together, starts again who dies as far as its policy goes, and ends all of them together.
+
+    The end comes when a process ends for good, or on SIGINT or SIGTERM: everybody is asked at once, save who
+    `ends_last`; they are asked when the others are gone. After `run`, `first` names the process that ended first for
+    good (None: a signal to us came before); `codes` holds every exit code, `restarts` how often each was started again.
     """
 
     def __init__(self, log_folder: Path, output: IO[str] | None = None) -> None:
         self._log = _Log(log_folder, sys.stdout if output is None else output)
         super().__init__(self._log)
         self._process_ctor = _Process
+        self._terminating = False
+        self._lives: dict[str, _Life] = {}
+        self._asked_s: float | None = None  # when the present stage of the end began
         self.first: str | None = None
         self.killed: list[str] = []  # had to be killed because they did not stop
+        self.restarts: dict[str, int] = {}
 
-    def add(self, name: str, command: list[str], env: dict[str, str]) -> None:
+    def add(
+        self, name: str, command: list[str], env: dict[str, str], policy: RespawnPolicy = NEVER, ends_last: bool = False
+    ) -> None:
         self.add_process(name, "exec " + shlex.join(command), env=env)
+        self._lives[name] = _Life(policy, ends_last)
 
     def run(self) -> None:
         try:
@@ -85,23 +109,115 @@ class ProcessGroup(Manager):
     def codes(self) -> dict[str, int]:
         return {name: state.get("returncode", -1) for name, state in self._processes.items()}
 
-    def terminate(self) -> None:
+    def deaths(self, name: str) -> int:
+        """How often a process ended."""
+        return len(self._lives[name].deaths_s)
+
+    def loop(self) -> None:
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        for name in self._processes:
+            self._launch(name)
+        while True:
+            try:
+                self._on_message(self.events.get(timeout=LOOK_S))
+            except queue.Empty:
+                if not self._running():
+                    return
+            self._on_time(time.monotonic())
+
+    def _launch(self, name: str) -> None:
+        state = self._processes[name]
+        state.pop("returncode", None)
+        state["process"] = multiprocessing.Process(name=name, target=state["obj"].run, args=(self.events, True))
+        state["process"].start()
+
+    def _running(self) -> list[str]:
+        """Processes that run or are due to start again."""
+        return [name for name, state in self._processes.items() if "returncode" not in state]
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self.returncode is None:
+            self.returncode = SIGNALS[number]["rc"]
+        self.terminate()
+
+    def _on_message(self, message: Message) -> None:
+        if message.type == "line":
+            self._printer.write(message)
+        elif message.type == "start":
+            self._processes[message.name]["pid"] = message.data["pid"]
+            if self._terminating:  # it was on its way when everybody was asked
+                self._ask(message.name)
+        elif message.type == "stop":
+            self._on_death(message.name, message.data["returncode"])
+
+    def _on_death(self, name: str, code: int) -> None:
+        state, life = self._processes[name], self._lives[name]
+        state.pop("pid")
+        life.deaths_s.append(time.monotonic())
+        delay_s = None if self._terminating else life.policy.delay_after(life.deaths_s, code)
+        if delay_s is not None:
+            life.again_s = life.deaths_s[-1] + delay_s
+            self._say(name, f"ended ({describe_end(code)}); it is started again in {delay_s:g} s.")
+            return
+        state["returncode"] = code
+        if self.returncode is None:
+            self.returncode = code
         if not self._terminating:
-            ended = [name for name, state in self._processes.items() if "returncode" in state]
-            self.first = ended[0] if ended else None
-            timer = threading.Timer(STOP_S, self.kill)
-            timer.daemon = True
-            timer.start()
-        super().terminate()
+            self.first = name
+            self.terminate()
+
+    def _say(self, name: str, sentence: str) -> None:
+        now = self._clock.now()
+        self._printer.write(Message("line", f"{name} {sentence}\n", now, name, self._processes[name]["obj"].colour))
+
+    def _on_time(self, now_s: float) -> None:
+        if self._asked_s is not None:
+            running = self._running()
+            if running and all(self._lives[name].ends_last for name in running):
+                self._end_the_last(running, now_s)
+            if now_s - self._asked_s > STOP_S:
+                self._asked_s = now_s
+                self.kill()
+            return
+        for name, life in self._lives.items():
+            if life.again_s is not None and now_s >= life.again_s:
+                life.again_s = None
+                self.restarts[name] = self.restarts.get(name, 0) + 1
+                self._launch(name)
+
+    def terminate(self) -> None:
+        """Ask everybody to end; may run inside a signal handler."""
+        if self._terminating:
+            return
+        self._terminating = True
+        self._asked_s = time.monotonic()
+        for name, life in self._lives.items():
+            if life.again_s is not None:  # it is not there, and will not be
+                life.again_s = None
+                self._processes[name]["returncode"] = -1
+            elif not life.ends_last:
+                self._ask(name)
+
+    def _end_the_last(self, names: list[str], now_s: float) -> None:
+        for name in names:
+            if not self._processes[name].get("asked"):
+                self._ask(name)
+                self._asked_s = now_s
+
+    def _ask(self, name: str) -> None:
+        state = self._processes[name]
+        if "pid" in state and "returncode" not in state:
+            state["asked"] = True
+            self._procmgr.terminate(state["pid"])
 
     def kill(self) -> None:
-        self.killed = [name for name, state in self._processes.items() if "returncode" not in state]
-        super().kill()
-
-    def _killall(self, force: bool = False) -> None:
-        for state in self._processes.values():
-            if "pid" in state and "returncode" not in state:
-                (self._procmgr.kill if force else self._procmgr.terminate)(state["pid"])
+        """End who did not when asked."""
+        late = [name for name in self._running() if self._processes[name].get("asked")]
+        self.killed += [name for name in late if name not in self.killed]
+        for name in late:
+            if "pid" in self._processes[name]:
+                self._procmgr.kill(self._processes[name]["pid"])
 
 
 def describe_end(code: int) -> str:

@@ -55,6 +55,7 @@ class DriveRecord:
     outcome: str | None = None
     outcome_detail: str = ""
     outcome_ns: int | None = None
+    restarts: Counter[str] = field(default_factory=Counter)  # of nodes that died, by name
     commands: int = 0  # of the gate, while driving
     sources: Counter[str] = field(default_factory=Counter)  # of them by who decided: plan, hold, soft_stop, …
     limited: int = 0  # of them, clipped to the limits

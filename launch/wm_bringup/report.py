@@ -61,6 +61,7 @@ def summarise(record: DriveRecord, bag: str = "") -> dict[str, Any]:
         "commands_limited": _rounded(record.limited / record.commands) if record.commands else None,
         "gate_reasons": sorted(record.reasons),
         "lost_messages": dict(record.lost),
+        "restarts": dict(record.restarts),
         "startup_s": _rounded(record.startup_s) if record.startup_s is not None else None,
         "bag": bag or None,
     }
@@ -102,6 +103,8 @@ def table(summary: dict[str, Any]) -> str:
     gate += f"; {', '.join(summary['gate_reasons'])}" if summary["gate_reasons"] else ""
     lost = ", ".join(f"{topic} {count}" for topic, count in summary["lost_messages"].items()) or "none"
     rows += [("safety gate", gate), ("lost messages", lost)]
+    if summary["restarts"]:
+        rows.append(("started again", ", ".join(f"{name} {count}" for name, count in summary["restarts"].items())))
     if summary["startup_s"] is not None:
         rows.append(("start-up", f"{summary['startup_s']:.1f} s"))
     rows.append(("bag", summary["bag"] or "not recorded"))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 UNHURRIED = {"deadline_s": 0.0, "search": "full"}  # lockstep waits for every plan, so each is searched in full
@@ -18,6 +18,8 @@ class Process:
     package: str
     executable: str
     parameters: dict[str, Any] = field(default_factory=dict)  # over the defaults in params/stack.yaml
+    respawn: bool = True  # whether it is worth starting again when it dies under a supervisor
+    ends_last: bool = False  # stopped after all others, so that it sees how they end
 
     @property
     def name(self) -> str:
@@ -44,6 +46,7 @@ class Setup:
     bag: str = ""  # folder to record into; empty: no recorder
     report: str = ""  # folder for the report of one drive; empty: nobody engages, nobody reports
     engage: bool = True
+    supervise: bool = False  # supervisor_node brings the nodes up in order and watches; else each starts by itself
 
 
 def topology(setup: Setup) -> tuple[Process, ...]:
@@ -63,6 +66,7 @@ def topology(setup: Setup) -> tuple[Process, ...]:
                 "speed": setup.speed,
                 "route_length_m": setup.route_length_m,
             },
+            respawn=False,  # a new simulator would be a new world on a clock that begins again
         ),
         Process("wm_perception", "perception_node", model),
         Process("wm_dynamics", "dynamics_node", model),
@@ -70,9 +74,13 @@ def topology(setup: Setup) -> tuple[Process, ...]:
         Process("wm_planner", "safety_gate_node", {"mode": setup.mode}),
     ]
     if setup.bag:
-        processes.append(Process("wm_training", "recorder_node", {"out": setup.bag}))
+        given = {"out": setup.bag} | ({"when_exists": "number"} if setup.supervise else {})
+        processes.append(Process("wm_training", "recorder_node", given, ends_last=True))
+    watched = [process.name for process in processes]
+    if setup.supervise:
+        processes = [replace(process, parameters=process.parameters | {"autostart": False}) for process in processes]
+        processes.append(Process("wm_bringup", "supervisor_node", {"nodes": list(watched), "mode": setup.mode}))
     if setup.report:
-        watched = [process.name for process in processes]
         processes.append(
             Process(
                 "wm_bringup",
@@ -86,6 +94,7 @@ def topology(setup: Setup) -> tuple[Process, ...]:
                     "wait_for": watched,
                     "bag": setup.bag,
                 },
+                respawn=False,  # its end is that of the drive
             )
         )
     return tuple(processes)

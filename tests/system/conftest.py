@@ -65,11 +65,29 @@ class Drive:
 
     def node(self, name: str) -> psutil.Process:
         """The process of a node."""
+        found = self._find(name)
+        assert found is not None, f"{name} does not run"
+        return found
+
+    def runs(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def _find(self, name: str) -> psutil.Process | None:
         for process in processes_on(self.domain):
             line = process.cmdline()
             if "-m" in line and line[line.index("-m") + 1].endswith(f".{name}"):
                 return process
-        raise AssertionError(f"{name} does not run")
+        return None
+
+    def until_said(self, name: str, words: str, times: int = 1) -> None:
+        """Wait until the log of a node holds some words."""
+        log = self.out / "log" / f"{name}.log"
+
+        def said() -> bool:
+            return log.exists() and log.read_text().count(words) >= times
+
+        wait_until(lambda: said() or self.process.poll() is not None, f"{name} says: {words}")
+        assert said(), self.wait()
 
     def wait(self, patience_s: float = PATIENCE_S) -> tuple[int, str]:
         """Exit code and everything printed."""
@@ -141,13 +159,15 @@ def start_drive(model: Path) -> Iterator[Callable[..., Drive]]:
 def driving_stack(start_drive, tmp_path) -> Drive:
     """A realtime drive with a bag that is under way."""
     drive = start_drive(tmp_path / "drive", "--scenario", "lane_follow", "--seed", "3", "--mode", "realtime")
-    log = drive.out / "log/drive_node.log"
+    drive.until_said("drive_node", "engaged")
+    return drive
 
-    def engaged() -> bool:
-        return drive.process.poll() is not None or (log.exists() and "engaged" in log.read_text())
 
-    wait_until(engaged, "the stack drives")
-    assert drive.process.poll() is None, drive.wait()
+@pytest.fixture
+def slow_drive(start_drive, tmp_path) -> Drive:
+    """The same at a quarter of the wall's pace: a loaded machine too keeps what has to be in time in the simulator."""
+    drive = start_drive(tmp_path / "drive", "--scenario", "lane_follow", "--seed", "3", "--speed", "0.25")
+    drive.until_said("drive_node", "engaged")
     return drive
 
 

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from wm_bringup.errors import BringupError
 from wm_bringup.paths import stack_parameters
+from wm_bringup.supervision import RespawnPolicy
 from wm_bringup.topology import Setup, Through, parameter_file, replay_topology, topology
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch/stack.launch.py"
+BASE = ROOT / "wm_ros/wm_ros/node.py"
 DRIVING = ["sim_node", "perception_node", "dynamics_node", "planner_node", "safety_gate_node"]
 
 
@@ -89,7 +92,7 @@ def test_without_bag_and_report_only_the_driving_nodes_run() -> None:
 
 
 def test_every_process_is_a_module_with_a_main() -> None:
-    for process in topology(Setup(bag="bag", report="out")):
+    for process in topology(Setup(bag="bag", report="out", supervise=True)):
         source = importlib.util.find_spec(process.module).origin
         assert "def main(" in Path(source).read_text(), process.module
 
@@ -121,8 +124,8 @@ def test_every_parameter_in_the_stacks_file_is_declared_by_its_node() -> None:
 
 
 def test_every_parameter_of_the_topology_is_declared_by_its_node() -> None:
-    for process in topology(Setup(bag="bag", report="out", mode="lockstep")):
-        source = Path(importlib.util.find_spec(process.module).origin).read_text()
+    for process in topology(Setup(bag="bag", report="out", mode="lockstep", supervise=True)):
+        source = Path(importlib.util.find_spec(process.module).origin).read_text() + BASE.read_text()
         for name in process.parameters:
             assert f'"{name}"' in source, f"{process.name} {name}"
 
@@ -137,8 +140,8 @@ def test_the_launch_file_declares_the_documented_arguments(launch) -> None:
 
 
 def test_every_process_of_the_topology_becomes_a_lifecycle_node(launch, tmp_path: Path) -> None:
-    made = launch.nodes(model=str(tmp_path), record="runs/bag", drive=str(tmp_path), namespace="ego", seed="41")
-    expected = topology(Setup(seed=41, model=str(tmp_path), bag="runs/bag", report=str(tmp_path)))
+    made = launch.nodes(model=str(tmp_path), record="bags/new", drive=str(tmp_path), namespace="ego", seed="41")
+    expected = topology(Setup(seed=41, model=str(tmp_path), bag="bags/new", report=str(tmp_path), supervise=True))
     found = [(node.kwargs["package"], node.kwargs["executable"], node.kwargs["name"]) for node in made]
     assert found == [(process.package, process.executable, process.name) for process in expected]
     for node, process in zip(made, expected, strict=True):
@@ -152,9 +155,43 @@ def test_a_parameter_file_of_the_user_comes_over_the_stacks_and_under_the_comman
     assert given["sim"] == "builtin"
 
 
-def test_a_node_that_ends_shuts_the_launch_down(launch, tmp_path: Path) -> None:
-    for node in launch.nodes(model=str(tmp_path)):
-        assert node.kwargs["name"] in node.kwargs["on_exit"].kwargs["reason"]
+def ended(code: int) -> SimpleNamespace:
+    return SimpleNamespace(returncode=code)
+
+
+def test_without_respawn_a_node_that_ends_shuts_the_launch_down(launch, tmp_path: Path) -> None:
+    for node in launch.nodes(model=str(tmp_path), respawn="false"):
+        assert not node.kwargs["respawn"]
+        assert f"{node.kwargs['name']} ended" in node.kwargs["on_exit"](ended(0), None).kwargs["reason"]
+
+
+def test_launch_starts_a_node_again_until_it_dies_too_often(launch, tmp_path: Path) -> None:
+    planner = next(node for node in launch.nodes(model=str(tmp_path)) if node.kwargs["name"] == "planner_node")
+    assert planner.kwargs["respawn"] and planner.kwargs["respawn_delay"] == RespawnPolicy().delay_s
+    answers = [planner.kwargs["on_exit"](ended(-9), None) for _ in range(RespawnPolicy().tries + 1)]
+    assert answers[:-1] == [None] * RespawnPolicy().tries
+    assert answers[-1].kwargs["reason"] == "planner_node ended 4 times (killed by SIGKILL)"
+
+
+def test_the_world_and_the_drive_are_not_started_again(launch, tmp_path: Path) -> None:
+    made = {node.kwargs["name"]: node.kwargs for node in launch.nodes(model=str(tmp_path), drive=str(tmp_path))}
+    assert {name for name, options in made.items() if not options["respawn"]} == {"sim_node", "drive_node"}
+
+
+def test_a_bag_that_exists_is_refused_before_anything_starts(launch, tmp_path: Path) -> None:
+    with pytest.raises(BringupError, match="exists already"):
+        launch.nodes(model=str(tmp_path), record=str(tmp_path))
+
+
+def test_under_a_supervisor_the_nodes_wait_for_it_and_it_knows_their_order() -> None:
+    found = {process.name: process for process in topology(Setup(bag="bag", report="out", supervise=True))}
+    assert list(found) == [*DRIVING, "recorder_node", "supervisor_node", "drive_node"]
+    assert found["supervisor_node"].parameters["nodes"] == [*DRIVING, "recorder_node"]
+    assert {name for name, process in found.items() if process.parameters.get("autostart", True)} == {
+        "supervisor_node",
+        "drive_node",
+    }
+    assert [name for name, process in found.items() if process.ends_last] == ["recorder_node"]
 
 
 def test_the_replay_launch_file_plays_a_bag_or_feeds_it_to_the_chain(monkeypatch, tmp_path: Path) -> None:
@@ -169,7 +206,8 @@ def test_the_replay_launch_file_plays_a_bag_or_feeds_it_to_the_chain(monkeypatch
     chain = launch.nodes(bag="b", through="planner", model=str(tmp_path))
     assert [node.kwargs["executable"] for node in chain] == [p.name for p in replay_topology(Through("b"))]
     assert chain[2].kwargs["parameters"][-1]["search"] == "half"
-    assert all("ended" in node.kwargs["on_exit"].kwargs["reason"] for node in [player, *chain])
+    for node in [player, *chain]:
+        assert "ended" in node.kwargs["on_exit"](ended(0), None).kwargs["reason"]
 
 
 def test_every_parameter_of_a_replay_is_declared_by_its_node() -> None:

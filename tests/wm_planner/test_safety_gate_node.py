@@ -43,6 +43,6 @@ def test_engage_is_refused_in_words_while_nothing_is_heard_and_disengage_always_
     refused, disengaged = output(ENGAGE).splitlines()
     assert refused.startswith("False ")
     assert refused.endswith(" False")
-    for words in ("scan stale or missing (is the simulator", "plan missing (are perception"):
+    for words in ("scan never came (is the simulator", "vehicle/status never came", "plan never came (are perception"):
         assert words in refused
     assert disengaged == "True"

@@ -16,6 +16,7 @@ from rclpy.node import Node
 
 from wm_msgs.msg import Belief, Plan
 from wm_ros.convert import to_stamp
+from wm_ros.exit_codes import EXIT_CONFIG
 from wm_ros.topics import BELIEF, DIAGNOSTICS, PLAN
 
 pytestmark = pytest.mark.ros
@@ -101,10 +102,10 @@ def test_a_signal_ends_a_node_cleanly_even_when_it_comes_three_times(pinger, num
         ("fault:=configure", "model nowhere: no such folder. Name a model folder."),
     ],
 )
-def test_what_is_wrong_at_start_is_one_sentence_and_exit_code_1(pinger, parameter: str, sentence: str) -> None:
+def test_what_is_wrong_at_start_is_one_sentence_and_an_exit_code_of_its_own(pinger, parameter: str, sentence: str) -> None:
     process = pinger(parameter)
     out, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 1
+    assert process.returncode == EXIT_CONFIG
     assert err == sentence + "\n"
     assert "active" not in out
 

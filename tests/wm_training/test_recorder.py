@@ -17,6 +17,7 @@ import pytest
 from rosbags.rosbag2 import Reader
 
 from wm_ros import topic_table as topics
+from wm_ros.exit_codes import EXIT_CONFIG
 from wm_training import TrainingError
 from wm_training.bags.info import bag_info
 from wm_training.bags.schema import serialise
@@ -237,5 +238,5 @@ def test_a_recorder_that_cannot_start_says_why_in_a_sentence(tmp_path: Path, rec
     given = [parameter.format(tmp_path)] if parameter != "topics:=moon" else [parameter, f"out:={tmp_path / 'bag'}"]
     process = recorder(*given)
     _, errors = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 1 and sentence in errors and "Traceback" not in errors
+    assert process.returncode == EXIT_CONFIG and sentence in errors and "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []

@@ -10,28 +10,23 @@ import time
 from dataclasses import replace
 from functools import partial
 
+from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import LaserScan
 from std_srvs.srv import SetBool
 
 from wm_msgs.msg import Belief, ControlCommand, Plan, SafetyState, VehicleStatus
+from wm_planner.engage_check import CHAIN, Surroundings, may_engage, refusal, stamps_of
 from wm_planner.safety.decide import Clock, Decision, GateState, Inputs, PlanInput, decide
 from wm_planner.safety.limits import load_limits, shipped_limits
-from wm_planner.safety.reasons import Reason, State, describe
+from wm_planner.safety.reasons import State
 from wm_planner.safety.route import route_from
 from wm_ros.convert import ndarray, odom_pose, path_xy, scan_measured, to_ns, to_stamp
 from wm_ros.joiner import StampJoiner
-from wm_ros.node import StackNode
+from wm_ros.node import StackNode, publishers
+from wm_ros.roll_call import RollCall
 from wm_ros.run import run
-from wm_ros.topics import BELIEF, CONTROL, ODOM, PLAN, ROUTE, SAFETY, SCAN, STATUS
-
-ADVICE = {
-    Reason.SCAN_STALE: "is the simulator or lidar running?",
-    Reason.ODOM_STALE: "is the simulator or vehicle running?",
-    Reason.PLAN_LOST: "are perception, dynamics and planner running?",
-    Reason.OFF_ROUTE: "is the car on its route, and is odometry in the route's frame?",
-    Reason.CLOCK_FROZEN: "does somebody publish /clock?",
-}
+from wm_ros.topics import BELIEF, CONTROL, DIAGNOSTICS, ODOM, PLAN, ROUTE, SAFETY, SCAN, STATUS
 
 
 class SafetyGateNode(StackNode):
@@ -59,11 +54,13 @@ class SafetyGateNode(StackNode):
         self.decision: Decision | None = None
         self.moment: tuple[int, dict] | None = None  # lockstep: the newest complete frame
         self.answer: ControlCommand | None = None  # lockstep: to the newest frame
+        self.roll = RollCall()
         self.joiner = StampJoiner("plan", "belief", "scan", "odom", "status")
         self.control, self.state = self.advertise(CONTROL), self.advertise(SAFETY)
         self.subscribe(ROUTE, self.on_route)  # first: a route goes before the frames that arrive together with it
         for topic, name in ((STATUS, "status"), (SCAN, "scan"), (ODOM, "odom"), (BELIEF, "belief"), (PLAN, "plan")):
             self.subscribe(topic, partial(self.on_message, name))
+        self.subscribe(DIAGNOSTICS, self.on_diagnostics)
         self.create_service(SetBool, "safety/engage", self.on_engage)
 
     def activate(self) -> None:
@@ -79,6 +76,11 @@ class SafetyGateNode(StackNode):
 
     def on_route(self, msg: Path) -> None:
         self.inputs = replace(self.inputs, route=route_from(path_xy(msg)))
+
+    def on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            values = {item.key: item.value for item in status.values}
+            self.roll.hear(status.name, 0, status.message, values, time.monotonic())
 
     def on_message(self, name: str, msg: Plan | Belief | LaserScan | Odometry | VehicleStatus) -> None:
         if self.mode == "realtime":
@@ -169,15 +171,22 @@ class SafetyGateNode(StackNode):
             response.success, response.message = True, "disengaged"
             return response
         wish = replace(self.inputs, engaged=True)
-        decision = decide(self.clock(), wish, self.limits, self.memory)
-        if decision.state is not State.ACTIVE:
-            response.message = refusal(decision, latched=self.memory.state is State.EMERGENCY)
+        now, around = self.clock(), self.surroundings()
+        decision = decide(now, wish, self.limits, self.memory)
+        if not may_engage(decision, around):
+            response.message = refusal(decision, self.memory.state is State.EMERGENCY, now, around)
             return response
         self.inputs = wish
         response.success, response.message = True, "engaged"
         if self.mode == "lockstep" and self.moment is not None:
             self.on_moment(*self.moment)
         return response
+
+    def surroundings(self) -> Surroundings:
+        known = [name for name in CHAIN if name in self.roll.reports]  # others may have other names
+        senders = {topic.name: publishers(self, topic.name) for topic in (PLAN, CONTROL)}
+        rivals = {topic: names for topic, names in senders.items() if len(names) > 1}
+        return Surroundings(stamps_of(self.inputs), self.roll.absent(known, time.monotonic()), rivals)
 
     def show(self, decision: Decision) -> None:
         """Publish the state when it or its reasons changed."""
@@ -199,18 +208,6 @@ class SafetyGateNode(StackNode):
         msg.source_stamp = to_stamp(plan.source_stamp_ns if plan is not None else 0)
         msg.command_age, msg.clock_age = self.decision.command_age_s, self.decision.clock_age_s
         self.state.publish(msg)
-
-
-def refusal(decision: Decision, latched: bool) -> str:
-    """Why engage is refused and what to do, in words."""
-    if latched:
-        return "emergency stop is latched: let the car stand, call safety/engage false, then true again."
-    words = []
-    for reason in Reason:
-        if decision.reasons & reason and reason not in (Reason.NOT_ENGAGED, Reason.LIMITED):
-            advice = f" ({ADVICE[reason]})" if reason in ADVICE else ""
-            words += [text + advice for text in describe(reason)]
-    return "; ".join(words) or f"the gate is in state {decision.state.name.lower()}"
 
 
 def main(args: list[str] | None = None) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from wm_ros.roll_call import PID, STATE
 
 ERROR_SHOWN_S = 5.0  # how long an error keeps the level at ERROR
 SEQ_MODULO = 1 << 32
@@ -80,7 +83,7 @@ class Health:
         window_s = max(now - self._window_start, 1e-3)
         self._window_start = now
         status = DiagnosticStatus(level=DiagnosticStatus.OK, name=self.node, message=state, hardware_id="")
-        values = {"state": state} | self.facts
+        values = {STATE: state, PID: str(os.getpid())} | self.facts
         silent = []
         for label, flow in self.flows.items():
             values[f"{label}.rate_hz"] = f"{flow.close_window(window_s):.2f}"

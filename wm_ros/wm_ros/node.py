@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from wm_ros.diagnostics import Health
@@ -18,6 +20,13 @@ from wm_ros.parameters import Rule
 from wm_ros.topics import DIAGNOSTICS, Topic
 
 DIAGNOSTICS_PERIOD_S = 1.0
+WAITING_PERIOD_S = 0.2  # while not active: whoever brings the node up waits for its word
+
+
+def publishers(node: Node, topic: str) -> list[str]:
+    """Full names of the nodes that publish a topic; one that was killed and came back counts once."""
+    found = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
+    return sorted({f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found})
 
 
 class StackNode(LifecycleNode):
@@ -42,7 +51,8 @@ class StackNode(LifecycleNode):
             self.set_parameters([Parameter("use_sim_time", value=True)])
         self.autostart: bool = self.declare("autostart", True, "Configure and activate at start.")
         self._diagnostics = self.create_publisher(DIAGNOSTICS.type, DIAGNOSTICS.name, DIAGNOSTICS.qos)
-        self.steady_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+        self._diagnostics_due_s = 0.0
+        self.steady_timer(WAITING_PERIOD_S, self._on_diagnostics_timer)
 
     # Hooks for subclasses.
 
@@ -57,6 +67,10 @@ class StackNode(LifecycleNode):
 
     def cleanup(self) -> None:
         """Let go of everything: files, threads."""
+
+    def more_diagnostics(self) -> list[DiagnosticStatus]:
+        """What the node has to say beside its own health, once a second."""
+        return []
 
     # What subclasses use.
 
@@ -223,7 +237,14 @@ class StackNode(LifecycleNode):
                 return SetParametersResult(successful=False, reason=f"{self.get_name()}: {objection}.")
         return SetParametersResult(successful=True)
 
+    def _on_diagnostics_timer(self) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._diagnostics_due_s or not self.active:
+            self._diagnostics_due_s = now_s + DIAGNOSTICS_PERIOD_S - WAITING_PERIOD_S / 2
+            self._publish_diagnostics()
+
     def _publish_diagnostics(self) -> None:
         message = self.health.report(self._state_machine.current_state[1])
+        message.status += self.more_diagnostics()
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

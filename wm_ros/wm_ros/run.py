@@ -15,6 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from wm_ros.exit_codes import EXIT_CONFIG, EXIT_FAILED
 from wm_ros.node import StackNode
 
 LEAVE_S = 8.0  # to leave the middleware; takes far below a second unless something in there hangs
@@ -56,7 +57,11 @@ def is_ours(error: BaseException) -> bool:
 
 
 def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> None:
-    """Run a node until it finishes or SIGINT or SIGTERM arrives. Ends the process where the exit code is not 0."""
+    """Run a node until it finishes or SIGINT or SIGTERM arrives. Ends the process where the exit code is not 0.
+
+    Without `args` the process is the node's own: what is wrong before it works ends it with EXIT_CONFIG, so that
+    whoever started it does not try again.
+    """
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     stopped = Future()
 
@@ -64,7 +69,7 @@ def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> N
         if not stopped.done():
             stopped.set_result(None)
 
-    code = 0
+    code, refused = 0, EXIT_CONFIG if args is None else EXIT_FAILED
     node: StackNode | None = None
     with _signals(stop):
         executor = SingleThreadedExecutor()
@@ -73,13 +78,14 @@ def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> N
             node.on_finish = stop
             executor.add_node(node)
             node.start()
+            refused = EXIT_FAILED
             executor.spin_until_future_complete(stopped)
             code = node.exit_code
         except Exception as error:
             if not is_ours(error):
                 raise
             print(error, file=sys.stderr, flush=True)
-            code = 1
+            code = refused
         finally:
             if node is not None:
                 node.stop()

@@ -31,6 +31,7 @@ class TopicSpec:
     rate_hz: float | None = None  # None: on event
     stamped: bool = True  # has a header
     recorded: bool = True
+    steady: bool = False  # its rate counts wall time: sent by a timer that goes on when ROS time stands still
 
     @property
     def has_seq(self) -> bool:
@@ -55,9 +56,9 @@ PLAN_PATH = TopicSpec("plan/path", "nav_msgs/msg/Path", Qos(1), rate_hz=10, reco
 PLAN_MARKERS = TopicSpec(
     "plan/markers", "visualization_msgs/msg/MarkerArray", Qos(1), stamped=False, recorded=False
 )
-CONTROL = TopicSpec("control_cmd", "wm_msgs/msg/ControlCommand", Qos(1), rate_hz=50)
-SAFETY = TopicSpec("safety/state", "wm_msgs/msg/SafetyState", Qos(1, latched=True), rate_hz=2)
-DIAGNOSTICS = TopicSpec("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", Qos(10), rate_hz=1)
+CONTROL = TopicSpec("control_cmd", "wm_msgs/msg/ControlCommand", Qos(1), rate_hz=50, steady=True)
+SAFETY = TopicSpec("safety/state", "wm_msgs/msg/SafetyState", Qos(1, latched=True), rate_hz=2, steady=True)
+DIAGNOSTICS = TopicSpec("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", Qos(10), rate_hz=1, steady=True)
 # In collected bags alone, no topic of the running stack: what a driver that sees the truth would do at each frame.
 ADVICE = TopicSpec("expert/control_cmd", "wm_msgs/msg/ControlCommand", Qos(1), rate_hz=10)
 

@@ -7,6 +7,8 @@ DONE     the episode ended; the world stands until `reset`
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from enum import Enum
 
 from wm_sim.contract import Simulator
@@ -14,6 +16,8 @@ from wm_sim.frame import Frame
 from wm_sim.vehicle_interface import Command, VehicleInterface
 
 TICK_NS = 50_000_000
+STANDING_MPS = 0.05
+HALT_TICKS = 400  # 20 s: more than any speed takes to brake from
 FIRST_NS = 1_000_000_000  # 0 means "no time yet" to ROS, so the clock starts at 1 s
 
 
@@ -93,6 +97,17 @@ class Session:
         action, _ = self._interface.action(self.clock_ns * 1e-9)
         self.clock_ns += 2 * TICK_NS
         return self._show(self.world.step(action))
+
+    def halt(self) -> Iterator[Frame]:
+        """Brake fully until the car stands, whatever is commanded; the frames on the way."""
+        for _ in range(HALT_TICKS):
+            if self.stage is not Stage.DRIVING or self._last().speed_mps <= STANDING_MPS:
+                return
+            self._newest = Command(math.nan, math.nan, self.frame_ns, from_plan=False)  # counts as full braking
+            self._interface.accept(self._newest, self.clock_ns * 1e-9)
+            frame = self.tick()
+            if frame is not None:
+                yield frame
 
     def _execute(self) -> None:
         """Hand the newest command to the wheels.

@@ -101,6 +101,9 @@ class SimNode(StackNode):
 
     def deactivate(self) -> None:
         self.destroy_timer(self.timer)
+        for frame in self.session.halt():  # the vehicle does not leave while it rolls
+            self.clock.publish(Clock(clock=to_stamp(self.session.clock_ns)))
+            self.publish(frame)
 
     def cleanup(self) -> None:
         self.simulator.close()

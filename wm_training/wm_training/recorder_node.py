@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile
 from wm_ros.node import StackNode
 from wm_ros.run import run
 from wm_ros.topics import CAMERA, ODOM, SCAN, STATUS, TOPICS, TRUTH, Topic
-from wm_training.bags.writer import WriterConfig
+from wm_training.bags.writer import WriterConfig, free_name
 from wm_training.errors import TrainingError
 from wm_training.recorder import FLUSH_NS, Recording, RecordingConfig, choose_topics
 
@@ -27,6 +27,12 @@ class RecorderNode(StackNode):
     def __init__(self) -> None:
         super().__init__("recorder_node")
         self.out = self.declare("out", "", "Folder of the new bag; it must not exist.")
+        self.when_exists = self.declare(
+            "when_exists",
+            "refuse",
+            "When the folder exists, or what a killed recorder left of it: refuse, or go on in OUT-2, OUT-3 and so on.",
+            choices=("refuse", "number"),
+        )
         self.topics = self.declare("topics", "", "Topics to record, separated by commas; empty: the table's.")
         declare = self.declare
         self.compress = declare("compress", False, "Compress the bag by zstd.")
@@ -52,7 +58,8 @@ class RecorderNode(StackNode):
         layout = WriterConfig(self.compress, int(self.split_mb * 1e6), int(self.split_s * 1e9), FLUSH_NS)
         config = RecordingConfig(layout, int(self.min_free_mb * 1e6))
         specs = [topic.spec for topic in self.chosen]
-        self.recording = Recording(Path(self.out).expanduser(), specs, names, config)
+        out = Path(self.out).expanduser()
+        self.recording = Recording(free_name(out) if self.when_exists == "number" else out, specs, names, config)
         self.unheard = {topic.name for topic in FRAME if topic in self.chosen}
         self.health.facts = {"waits_for": ", ".join(sorted(self.unheard))}
         self.steady_timer(TICK_S, self.on_tick)

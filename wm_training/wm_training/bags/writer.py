@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -238,6 +239,12 @@ def described(topic: str, msgtype: str, store: Typestore, qos: Sequence[Mapping[
     """A topic whose type a typestore knows."""
     definition, _ = store.generate_msgdef(msgtype, ros_version=2)
     return BagTopic(topic, msgtype, definition, "ros2msg", store.hash_rihs01(msgtype), plain(qos))
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or PATH-2, PATH-3 and so on, the first that is no bag and nothing that a killed writer left."""
+    names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists() and not name.with_name(name.name + PARTIAL).exists())
 
 
 def lock_folder(folder: Path) -> int:

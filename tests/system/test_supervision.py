@@ -1,0 +1,82 @@
+"""Who dies is started again: the car stands meanwhile, then drives on. Who dies too often ends the drive."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mcap.reader import make_reader
+from mcap_ros2.decoder import DecoderFactory
+
+from wm_bringup.supervision import RespawnPolicy
+from wm_training.bags.repair import repair
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+STOP_S = 30.0
+SET_OFF_S = 4.0  # of the wall: so long the car drives before something happens to it
+
+
+def speeds(bag: Path) -> np.ndarray:
+    """Speed at each frame of a bag [T], m/s."""
+    with next(bag.glob("*.mcap")).open("rb") as file:
+        reader = make_reader(file, decoder_factories=[DecoderFactory()])
+        return np.array([message.speed for _, _, _, message in reader.iter_decoded_messages(["/vehicle/status"])])
+
+
+@pytest.mark.parametrize(
+    ("node", "number"),
+    [("planner_node", signal.SIGKILL), ("safety_gate_node", signal.SIGKILL), ("perception_node", signal.SIGTERM)],
+)
+def test_the_car_stands_while_a_node_is_gone_and_drives_on_with_the_new_one(
+    slow_drive, interrupt, node: str, number: int
+) -> None:
+    time.sleep(SET_OFF_S)
+    slow_drive.node(node).send_signal(number)
+    slow_drive.until_said("drive_node", "drives on after a new start")
+    time.sleep(SET_OFF_S)
+    interrupt(slow_drive)
+    code, text = slow_drive.wait(STOP_S)
+    assert code == 130
+    assert "it is started again in 0.5 s" in text
+    assert json.loads((slow_drive.out / "report.json").read_text())["restarts"] == {node: 1}
+    driven = speeds(slow_drive.out / "bag")
+    stood = np.flatnonzero(driven[10:-10] < 0.1) + 10  # neither the start nor the end
+    assert len(stood) and driven[: stood[0]].max() > 2.0 and driven[stood[-1] :].max() > 1.0
+    assert driven[-1] < 0.1
+
+
+def test_the_recorder_goes_on_in_a_second_bag_and_the_first_one_can_be_repaired(slow_drive, interrupt) -> None:
+    time.sleep(SET_OFF_S)
+    slow_drive.node("recorder_node").send_signal(signal.SIGKILL)
+    slow_drive.until_said("recorder_node", "it is started again")
+    slow_drive.until_said("drive_node", "drives on after a new start")
+    time.sleep(SET_OFF_S)
+    interrupt(slow_drive)
+    code, text = slow_drive.wait(STOP_S)
+    assert code == 130
+    assert "bag was cut off; `wm info" in text
+    repaired = repair(slow_drive.out / "bag")
+    assert repaired is not None and len(speeds(repaired.bag)) > 5
+    second = speeds(slow_drive.out / "bag-2")
+    assert second.min() < 0.1 < second.max()  # driving on, then stopped at the end
+    assert second[-1] < 0.1
+
+
+def test_a_node_that_dies_too_often_ends_the_drive_with_the_car_stopped_and_the_bag_closed(slow_drive) -> None:
+    time.sleep(SET_OFF_S)
+    tries = RespawnPolicy().tries
+    for death in range(tries + 1):
+        slow_drive.node("dynamics_node").send_signal(signal.SIGKILL)
+        if death < tries:
+            slow_drive.until_said("dynamics_node", "it is started again", death + 1)
+            while not slow_drive.runs("dynamics_node"):
+                time.sleep(0.05)
+    code, text = slow_drive.wait(STOP_S)
+    assert code == 1
+    assert f"dynamics_node ended unexpectedly {tries + 1} times (killed by SIGKILL)" in text
+    assert speeds(slow_drive.out / "bag")[-1] < 0.1
+    assert not list(slow_drive.out.glob("*.partial"))
