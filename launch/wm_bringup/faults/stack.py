@@ -28,7 +28,7 @@ from wm_bringup.processes import _die_with_parent
 from wm_bringup.topology import Process, Setup, parameter_file, topology
 from wm_msgs.srv import Reset
 
-START_S = 120.0  # for the whole graph to be ready on a slow machine
+START_S = 240.0  # for the whole graph to be ready on a slow machine
 ANSWER_S = 5.0  # for a service
 LEAVE_S = 8.0  # for a process to end on SIGTERM
 LOOK_S = 0.02
