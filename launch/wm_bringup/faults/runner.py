@@ -74,7 +74,7 @@ def _begin(stack: Stack, scenario: str, seed: int) -> None:
             stack.reset(scenario, seed)
             break
         except BringupError:
-            if time.monotonic() > limit:
+            if time.monotonic() > limit or stack.dead():
                 raise
     stack.watcher.fresh()
     why = _engage_when_ready(stack, START_S)
@@ -86,7 +86,7 @@ def _engage_when_ready(stack: Stack, patience_s: float) -> str:
     """Empty once engaged, else the last refusal."""
     limit = time.monotonic() + patience_s
     while why := stack.engage():
-        if time.monotonic() > limit:
+        if time.monotonic() > limit or stack.dead():
             break
         time.sleep(0.1)
     return why

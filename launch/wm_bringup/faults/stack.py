@@ -176,7 +176,9 @@ class Stack:
         """Begin an episode; BringupError when the simulator refuses."""
         answer = self.call(self._reset, Reset.Request(scenario=scenario, seed=seed))
         if answer is None or not answer.success:
-            raise BringupError(f"sim/reset: {'no answer' if answer is None else answer.message}")
+            dead = f" ({', '.join(sorted(self.dead()))} ended)" if self.dead() else ""
+            why = "no answer" if answer is None else answer.message
+            raise BringupError(f"sim/reset: {why}{dead}. See the logs in {self._logs}.")
 
 
 def _leave(process: subprocess.Popen[bytes]) -> None:
