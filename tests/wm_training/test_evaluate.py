@@ -272,3 +272,33 @@ def test_the_shipped_model_drives_by_sight() -> None:
     assert blind["success_rate"] <= 0.25
     assert blind["blackout"] == "camera"
     assert seeing["model_id"] == blind["model_id"] and len(seeing["model_id"]) == 12
+
+
+def test_the_planner_s_settings_come_by_name_and_the_short_options_over_them() -> None:
+    config = EvalConfig(settings=("solver=cem", "objective.policy_weight=2"), solver="mppi", constraints="off")
+    wanted = {"solver": "mppi", "objective.policy_weight": 2.0, "objective.constraints": "off"}
+    assert config.planner_values == wanted
+    assert EvalConfig().planner_values == {}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"constraints": "off"}, {"solver": "cem"}, {"settings": ("icem.keep=0.5",)}, {"gate": False}],
+    ids=str,
+)
+def test_a_driver_without_planner_refuses_settings_of_one(options: dict[str, Any]) -> None:
+    with pytest.raises(TrainingError, match=r"agent expert: it has no planner and no gate.*--set"):
+        measured(**options)
+
+
+def test_planner_settings_reach_the_one_who_drives(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wm_planner import agent
+
+    made = []
+    monkeypatch.setattr(agent, "ModelDriver", lambda engine, config: made.append(config))
+    monkeypatch.setattr(agents, "shared_engine", lambda path: None)
+    agents.make_agent("model:x", 0, {"solver": "mppi", "objective.constraints": "off"}, gate=False)
+    agents.make_agent("model:x", 0)
+    changed, plain = made
+    assert changed.planner.solver == "mppi" and changed.planner.objective.constraints == "off" and not changed.gate
+    assert plain.gate and plain.planner.solver == "icem"

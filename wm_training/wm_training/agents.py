@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from wm_sim.contract import BUILTIN, find_simulator
 from wm_training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -25,15 +27,25 @@ class DrivingAgent(Protocol):
     def act(self, frame: Frame) -> np.ndarray: ...
 
 
-def make_agent(name: str, seed: int) -> DrivingAgent:
-    """A fresh agent for one drive, so that drives do not depend on each other."""
-    if name in DRIVERS:
-        from wm_sim.drivers import make_driver
+def make_agent(
+    name: str, seed: int, settings: Mapping[str, Any] | None = None, gate: bool = True, sim: str = BUILTIN
+) -> DrivingAgent:
+    """A fresh agent for one drive in the simulator `sim`, so that drives do not depend on each other.
 
-        return make_driver(name, seed)
+    For those that plan: `settings` of the planner by the names of planner_node's parameters, and whether the safety
+    gate stands behind it.
+    """
+    simulator = find_simulator(sim)
+    if name in simulator.drivers:
+        return simulator.drivers[name](seed)
     from wm_planner.agent import AgentConfig, ModelDriver
+    from wm_planner.planner_settings import planner_config
 
-    config = AgentConfig(policy_only=name.partition(":")[0] == ALONE)  # else the nodes' defaults: both drive alike
+    # Without settings the nodes' defaults: both drive alike.
+    config = AgentConfig(gate=gate, planner=planner_config(settings or {}), policy_only=name.partition(":")[0] == ALONE)
+    if simulator.declaration.limits:
+        limits = replace(config.limits, **simulator.declaration.limits)
+        config = replace(config, limits=limits, planner=replace(config.planner, limits=limits))
     return ModelDriver(shared_engine(model_path(name)), config)
 
 
@@ -49,7 +61,8 @@ def check_agent(agent: str, drivers: tuple[str, ...], command: str) -> None:
 
 def model_id(agent: str) -> str | None:
     """Which model drives; None for a driver that is none."""
-    return None if agent in DRIVERS else str(shared_engine(model_path(agent)).config.model_id)
+    plans = agent.partition(":")[0] in (PLANS, ALONE)
+    return str(shared_engine(model_path(agent)).config.model_id) if plans else None
 
 
 def model_path(agent: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wm_perception.durable import write_text
-from wm_training.agents import DRIVERS, model_path, shared_engine
+from wm_sim.contract import BUILTIN, find_simulator
+from wm_training.agents import model_id
 from wm_training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -32,12 +34,27 @@ def report_of(
         **figures(episodes),
         "families": {name: figures([e for e in episodes if e.family == name]) for name in families},
         "episode_list": [episode.row() for episode in episodes],
-        "model_id": None if config.agent in DRIVERS else shared_engine(model_path(config.agent)).config.model_id,
+        "model_id": model_id(config.agent),
         "commit": commit(),
         **road,
+        **own_return(config.sim, episodes),
         **({} if config.blackout == "none" else {"blackout": config.blackout}),
+        **({"planner": settings} if (settings := config.planner_values) else {}),
+        **({} if config.gate else {"gate": False}),
         **({"interrupted": True} if interrupted else {}),
     }
+
+
+def own_return(sim: str, episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Of another simulator: which, and the mean return of its own task with its standard error, where it has one."""
+    if sim == BUILTIN:
+        return {}
+    score = find_simulator(sim).declaration.own_score
+    if not score or not episodes:
+        return {"sim": sim}
+    returns = np.array([episode.own_return for episode in episodes])
+    sem = float(returns.std(ddof=1) / math.sqrt(len(returns))) if len(returns) > 1 else 0.0
+    return {"sim": sim, "own_score": score, "own_return_mean": float(returns.mean()), "own_return_sem": sem}
 
 
 def kind_of_seeds(seeds: Sequence[int]) -> str:

@@ -6,10 +6,11 @@ world of seed + i, each with an agent of its own, so that the figures do not dep
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,15 +18,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
+from wm_sim.contract import (
+    BUILTIN,
+    Simulator,
+    SimulatorConfig,
+    find_simulator,
+    make_simulator,
+    parse_settings,
+    scenarios_of,
+)
 from wm_training import eval_pool
-from wm_training.agents import DRIVERS, blind, check_agent, make_agent
+from wm_training.agents import DRIVERS, blind, check_agent, make_agent, model_path, shared_engine
 from wm_training.errors import TrainingError
 from wm_training.eval_report import report_of, table, write_json
 
 if TYPE_CHECKING:
     from wm_sim.frame import Frame
     from wm_sim.scoring import EpisodeScore
-    from wm_sim.world import World
 
 EXIT_INTERRUPTED = 130
 
@@ -37,8 +46,13 @@ class EvalConfig:
     agent: str = "model"
     """expert, idm, pdm, constant, random, model (the shipped one) or model:PATH; policy or policy:PATH: the model's
     policy alone, without search."""
-    suite: str = "lane_follow"
-    """A scenario family, or `all` with the episodes spread evenly over every family."""
+    sim: str = BUILTIN
+    """Simulator: builtin, or another that is registered (docs/simulators.md)."""
+    sim_settings: str = ""
+    """The simulator's own settings, as host=10.0.0.2,port=2000."""
+    suite: str = ""
+    """A scenario, or `all` with the episodes spread evenly over every one; lane_follow, or another simulator's usual
+    one, when not named."""
     seed: int = 1_000_000
     """First seed; from 1,000,000 up for reporting, below for tuning."""
     episodes: int = 50
@@ -61,6 +75,22 @@ class EvalConfig:
     """Where they run: loky (processes), threading, or an installed Dask or Ray cluster."""
     blackout: Literal["none", "camera", "scan"] = "none"
     """Take this sensor away from the agent: camera black, or scan empty."""
+    solver: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Search by this solver: icem, cem, mppi, random or policy."""
+    constraints: Literal["fixed", "conformal", "off"] | None = None
+    """What limits the risk of a plan: fixed probabilities, the model's conformal ones, or nothing."""
+    settings: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="NAME=VALUE ...")] = ()
+    """Settings of the planner by planner_node's parameters, as objective.policy_weight=2 icem.keep=0.5."""
+    gate: bool = True
+    """The safety gate stands between planner and car."""
+
+    @property
+    def planner_values(self) -> dict[str, Any]:
+        """The planner's settings that were asked for, by name; the short options come over --set."""
+        from wm_planner.planner_settings import parse_settings
+
+        short = {"solver": self.solver, "objective.constraints": self.constraints}
+        return parse_settings((*self.settings, *(f"{name}={value}" for name, value in short.items() if value)))
     pictures: Path | None = None
     """Write a contact sheet of the worst drives into this folder."""
 
@@ -74,10 +104,11 @@ class Episode:
     score: EpisodeScore
     plan_s: np.ndarray  # [T] wall time of each decision
     env_s: float  # wall time inside the simulator
+    own_return: float = 0.0  # of the simulator's own task, where it has one
 
     def row(self) -> dict[str, Any]:
         """The drive as one line of `episode_list`."""
-        return {"family": self.family, "seed": self.seed, **asdict(self.score)}
+        return {"family": self.family, "seed": self.seed, **asdict(self.score), "own_return": self.own_return}
 
 
 def evaluate(config: EvalConfig) -> dict[str, Any]:
@@ -85,6 +116,7 @@ def evaluate(config: EvalConfig) -> dict[str, Any]:
 
     Ctrl-C ends the driving; the figures are then those of the drives that had finished. KeyboardInterrupt if none had.
     """
+    config = replace(config, suite=config.suite or usual_suite(config.sim))
     families = _check(config)
     tasks = _tasks(config, families)
     episodes: list[Episode | None] = [None] * len(tasks)
@@ -128,21 +160,38 @@ def run(config: EvalConfig) -> int | None:
 
 
 def drive_episode(
-    config: EvalConfig, family: str, seed: int, keep: list[Frame] | None = None, world: World | None = None
+    config: EvalConfig, family: str, seed: int, keep: list[Frame] | None = None, world: Any = None
 ) -> Episode:
-    """One drive to its end; `keep` collects the frames."""
+    """One drive to its end; `keep` collects the frames. world: the simulator; None: one for this drive."""
+    if world is not None:
+        return _drive_in(config, world, family, seed, keep)
+    with closing(new_simulator(config)) as simulator:
+        return _drive_in(config, simulator, family, seed, keep)
+
+
+def new_simulator(config: EvalConfig) -> Simulator:
+    """A simulator of the kind that was asked for."""
+    return make_simulator(config.sim, SimulatorConfig(settings=parse_settings(config.sim_settings)))
+
+
+def usual_suite(sim: str) -> str:
+    """What is driven in a simulator where no suite is named."""
+    return "lane_follow" if sim == BUILTIN else find_simulator(sim).declaration.usual_scenario
+
+
+def _drive_in(config: EvalConfig, world: Any, family: str, seed: int, keep: list[Frame] | None) -> Episode:
     from wm_sim.scoring import Scorer
     from wm_sim.world import World
 
-    world = world or World()
-    agent = make_agent(config.agent, seed)
-    scorer = Scorer()
+    agent = make_agent(config.agent, seed, config.planner_values, config.gate, config.sim)
+    scorer, judged = Scorer(), world if isinstance(world, World) else None
     plan_s: list[float] = []
     started = time.perf_counter()
     frame = _reset(config, world, family, seed)
     env_s = time.perf_counter() - started
     agent.reset(world)
-    scorer.add_frame(frame, world)
+    scorer.add_frame(frame, judged)
+    own_return = frame.own_reward
     while not (frame.terminated or frame.truncated):
         if keep is not None:
             keep.append(frame)
@@ -152,25 +201,25 @@ def drive_episode(
         frame = world.step(action)
         env_s += time.perf_counter() - answered
         plan_s.append(answered - asked)
-        scorer.add_frame(frame, world)
+        scorer.add_frame(frame, judged)
+        own_return += frame.own_reward
     if keep is not None:
         keep.append(frame)
-    return Episode(family, seed, scorer.result(), np.array(plan_s), env_s)
+    return Episode(family, seed, scorer.result(), np.array(plan_s), env_s, own_return)
 
 
 def replay(
     config: EvalConfig, family: str, seed: int, size_px: int, metres: float = 80.0
 ) -> tuple[list[Frame], np.ndarray]:
     """Drive one episode again: its frames, and the view from above at its end, [size, size, 3], so many metres wide."""
-    from wm_sim.world import World
-
-    world = World()
     frames: list[Frame] = []
-    drive_episode(config, family, seed, frames, world)
-    return frames, world.top_view(size_px, np.array([frame.true_pose[:2] for frame in frames]), metres)
+    with closing(new_simulator(config)) as world:
+        drive_episode(config, family, seed, frames, world)
+        view: Any = world  # every simulator of this package draws itself from above
+    return frames, view.top_view(size_px, np.array([frame.true_pose[:2] for frame in frames]), metres)
 
 
-def _reset(config: EvalConfig, world: World, family: str, seed: int) -> Frame:
+def _reset(config: EvalConfig, world: Any, family: str, seed: int) -> Frame:
     if config.road is None:
         return world.reset(family, seed)
     from wm_sim.scenarios.from_file import scenario_from_file
@@ -192,10 +241,13 @@ def _tasks(config: EvalConfig, families: list[str]) -> list[tuple[str, int]]:
 
 def _check(config: EvalConfig) -> list[str]:
     """Refuse what cannot be driven before anything is driven; the families of the suite."""
-    from wm_sim.scenarios import FAMILIES
-
-    if config.suite != "all" and config.suite not in FAMILIES:
-        raise TrainingError(f"suite {config.suite!r}: eval knows {', '.join(FAMILIES)} and all.")
+    simulator = find_simulator(config.sim)
+    simulator.declaration.check_settings(parse_settings(config.sim_settings))
+    families = scenarios_of(config.sim)
+    if config.suite != "all" and config.suite not in families:
+        raise TrainingError(f"suite {config.suite!r}: eval knows {', '.join(families)} and all.")
+    if config.road is not None and config.sim != BUILTIN:
+        raise TrainingError(f"road {config.road}: only the simulator {BUILTIN} drives on map files; leave --sim out.")
     if config.road is not None and not config.road.is_file():
         raise TrainingError(f"{config.road}: no such file; --road takes a CSV, CommonRoad or OpenDRIVE file.")
     if config.lane_width is not None and not 2.0 <= config.lane_width <= 8.0:
@@ -214,10 +266,28 @@ def _check(config: EvalConfig) -> list[str]:
     if config.pictures is not None and config.pictures.exists() and not config.pictures.is_dir():
         raise TrainingError(f"{config.pictures} is a file: --pictures takes the name of a folder.")
     eval_pool.check(config.backend)
-    check_agent(config.agent, DRIVERS, "eval")
+    check_agent(config.agent, tuple(simulator.drivers), "eval")
+    _check_planner(config)
     if config.road is not None:
         return [config.road.stem]
-    return list(FAMILIES) if config.suite == "all" else [config.suite]
+    return list(families) if config.suite == "all" else [config.suite]
+
+
+def _check_planner(config: EvalConfig) -> None:
+    """Refuse settings that do not fit, and say where the model lacks the limits that were asked for."""
+    from wm_planner.objective import risk_limits
+    from wm_planner.planner_settings import planner_config
+
+    values = config.planner_values
+    if config.agent in DRIVERS:
+        if values or not config.gate:
+            raise TrainingError(f"agent {config.agent}: it has no planner and no gate; --solver, --constraints, --set "
+                                "and --no-gate are for model and model:PATH.")  # fmt: skip
+        return
+    planner = planner_config(values)
+    lacking = risk_limits(planner.objective, shared_engine(model_path(config.agent)).config).lacking
+    if lacking:
+        print(lacking, file=sys.stderr)
 
 
 @contextmanager
