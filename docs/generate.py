@@ -175,17 +175,26 @@ def rows_of(source: Path) -> list[str]:
     """One table row for each `self.declare(...)` of a module."""
     tree = ast.parse(source.read_text())
     names = Names(tree)
-    return [row for call in declarations(tree) if (row := row_of(call, names)) is not None]
+    rows = []
+    for call, loop in declarations(tree):
+        for item in [None] if loop is None else names.value_of(loop.iter) or ():
+            if loop is not None:
+                names[ast.unparse(loop.target)] = item
+            row = row_of(call, names)
+            rows += [] if row is None else [row]
+    return rows
 
 
-def declarations(tree: ast.AST) -> Iterator[ast.Call]:
-    """Calls of `.declare`, in the order of the file."""
+def declarations(tree: ast.AST) -> Iterator[tuple[ast.Call, ast.For | None]]:
+    """Calls of `.declare`, in the order of the file, each with the loop over a table that it stands in."""
+    loops = {id(inner): node for node in ast.walk(tree) if isinstance(node, ast.For) for inner in ast.walk(node)}
     calls = [
         node
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("self.declare", "declare")
     ]
-    yield from sorted(calls, key=lambda call: (call.lineno, call.col_offset))
+    for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+        yield call, loops.get(id(call))
 
 
 class Names(dict[str, Any]):
@@ -219,7 +228,7 @@ class Names(dict[str, Any]):
 def row_of(call: ast.Call, names: Names) -> str | None:
     given = dict(zip(("name", "default", "description", "range", "choices"), call.args, strict=False))
     given |= {word.arg: word.value for word in call.keywords if word.arg}
-    if not isinstance(given.get("name"), ast.Constant):
+    if names.value_of(given.get("name")) is None:
         return None
     bounds = names.value_of(given.get("range"))
     choices = names.value_of(given.get("choices"))

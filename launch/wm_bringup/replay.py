@@ -111,7 +111,7 @@ def replay_through(config: ReplayConfig) -> int:
 
 def recorded_search(bag: Path) -> str:
     """The planner's `search` that recorded plans show by the number of their samples; full where there is none."""
-    from wm_planner.planner_node import SEARCHES
+    from wm_planner.planner_settings import SEARCHES
     from wm_training.bags.reader import open_bag
     from wm_training.replay import Drive
 

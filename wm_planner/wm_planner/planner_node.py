@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import numpy as np
+from builtin_interfaces.msg import Time
+from visualization_msgs.msg import MarkerArray
 
 from wm_dynamics.engines import ENGINES, load_engine
 from wm_dynamics.errors import ModelError
 from wm_msgs.msg import Belief, Observation, Plan
 from wm_msgs.srv import LoadModel
-from wm_planner.braking_tail import BrakingConfig
 from wm_planner.errors import PlannerError
 from wm_planner.path import plan_path
-from wm_planner.planner import Planner, PlannerConfig, PlanResult
-from wm_planner.solvers import SOLVERS, solver_config
+from wm_planner.planner import SPEED, Planner, PlanResult, Status
+from wm_planner.planner_settings import SEARCHES, WEIGHTS, planner_config
+from wm_planner.rollouts import Rollouts, rollouts
+from wm_planner.solvers import SOLVERS
 from wm_ros.convert import floats, ndarray, path_msg, to_ns
 from wm_ros.errors import MessageError
 from wm_ros.joiner import StampJoiner
+from wm_ros.markers import ALARM, VIRIDIS, Lines, gradient, lines_msg
 from wm_ros.node import StackNode
 from wm_ros.run import run
-from wm_ros.topics import BELIEF, OBSERVATION, PLAN, PLAN_PATH
+from wm_ros.topics import BELIEF, OBSERVATION, PLAN, PLAN_MARKERS, PLAN_PATH
 from wm_sim.observation import STATE_SIZE, STEP_S
-
-SEARCHES = {"full": (256, 128, 64), "half": (128, 64, 64)}  # candidates of each iteration
 
 
 class PlannerNode(StackNode):
@@ -33,38 +38,71 @@ class PlannerNode(StackNode):
         self.engine_name = self.declare("engine", "onnxruntime", "What runs the model.", choices=tuple(ENGINES))
         self.threads = self.declare("threads", 1, "CPU threads of the search.", range=(1, 64))
         self.seed = self.declare("seed", 0, "Seed of the search.", range=(0, 2**31 - 1))
-        self.solver = self.declare(
-            "solver", "icem", "How action sequences are searched; policy does not search.", choices=tuple(SOLVERS)
+        self.declare(
+            "solver",
+            "icem",
+            "How action sequences are searched; policy does not search.",
+            choices=tuple(SOLVERS),
+            read_only=False,
         )
-        self.search_size = self.declare(
+        self.declare(
             "search",
             "half",
             "Candidates an iteration: full is 256, 128, 64; half is 128, 64, 64 and answers within the half step.",
             choices=tuple(SEARCHES),
+            read_only=False,
         )
-        self.braking_tail = self.declare(
-            "braking_tail", False, "Accept only plans out of which the model sees a safe stop; one chunk of work more."
+        self.declare(
+            "braking_tail",
+            False,
+            "Accept only plans out of which the model sees a safe stop; one chunk of work more.",
+            read_only=False,
         )
-        self.deadline_s = self.declare("deadline_s", 0.07, "Wall time for one search, s; 0: none.", range=(0.0, 1.0))
+        self.declare("deadline_s", 0.07, "Wall time for one search, s; 0: none.", range=(0.0, 1.0), read_only=False)
+        self.declare(
+            "markers_hz",
+            0.0,
+            "Rate of plan/markers, Hz; 0 publishes none. Costs nothing while nobody subscribes.",
+            range=(0.0, 5.0),
+            read_only=False,
+        )
+        for item in WEIGHTS:
+            self.declare(
+                item.name, item.default, item.description, range=item.range, choices=item.choices, read_only=False
+            )
 
     def configure(self) -> None:
         self.load(self.model)
         self.joiner = StampJoiner("belief", "observation")
-        self.plan, self.path = self.advertise(PLAN), self.advertise(PLAN_PATH)
+        self.plan, self.path, self.markers = (self.advertise(it) for it in (PLAN, PLAN_PATH, PLAN_MARKERS))
+        self.markers_due = 0.0
+        self.counts = dict.fromkeys(("plans", "late", *Status.__members__), 0)
         self.subscribe(OBSERVATION, self.on_observation)
         self.subscribe(BELIEF, self.on_belief)
         self.create_service(LoadModel, "planner/load_model", self.on_load_model)
 
     def load(self, model: str) -> None:
+        config = planner_config(self.live)  # first: it refuses at once
         engine = load_engine(model, self.engine_name, self.threads)
-        config = PlannerConfig(
-            solver=self.solver,
-            search=solver_config(self.solver, SEARCHES[self.search_size]),
-            braking=BrakingConfig() if self.braking_tail else None,
-        )
         self.planner = Planner(engine, config, self.seed)
         self.engine = engine
         self.answer: Plan | None = None
+        self.tell_limits()
+
+    def check_change(self, values: dict[str, Any]) -> None:
+        planner_config(values)
+
+    def take_change(self) -> None:
+        if hasattr(self, "planner"):
+            self.planner.reconfigure(planner_config(self.live))
+            self.tell_limits()
+
+    def tell_limits(self) -> None:
+        """Log and show which limits on risk hold."""
+        limits = self.planner.limits
+        self.health.facts |= {"collision_max": f"{limits.collision:.4g}", "off_road_max": f"{limits.off_road:.4g}"}
+        if limits.lacking:
+            self.get_logger().warning(limits.lacking)
 
     def on_observation(self, msg: Observation) -> None:
         if len(msg.state) != STATE_SIZE or not np.isfinite(ndarray(msg.state)).all():
@@ -91,17 +129,24 @@ class PlannerNode(StackNode):
                 "start both with the same model."
             )
             return
-        self.answer = self.search(belief, ndarray(joined["observation"].state))
-        self.plan.publish(self.answer)
-        if self.path.get_subscription_count():
-            points = plan_path(self.answer.steering_angle, self.answer.speed, self.answer.dt)
-            self.path.publish(path_msg(points, belief.source_stamp, "base_link"))
+        self.search(belief, ndarray(joined["observation"].state))
 
-    def search(self, belief: Belief, state: np.ndarray) -> Plan:
+    def search(self, belief: Belief, state: np.ndarray) -> None:
         if belief.is_reset:
             self.planner.reset()
+        deadline_s, show = self.live["deadline_s"] or None, self.markers_wanted()
         with self.measure("plan"):
-            result: PlanResult = self.planner.plan_from(ndarray(belief.latent), state, self.deadline_s or None)
+            result = self.planner.plan_from(ndarray(belief.latent), state, deadline_s, show=show)
+        self.answer = self.message(result, belief)
+        self.plan.publish(self.answer)
+        self.count(result, deadline_s)
+        if self.path.get_subscription_count():
+            points = plan_path(result.steering_angle, result.speed, STEP_S)
+            self.path.publish(path_msg(points, belief.source_stamp, "base_link"))
+        if show:
+            self.markers.publish(markers_msg(rollouts(result, float(state[SPEED])), belief.source_stamp))
+
+    def message(self, result: PlanResult, belief: Belief) -> Plan:
         msg = Plan()
         msg.header.stamp = self.get_clock().now().to_msg()
         msg.header.frame_id, msg.seq = "base_link", self.next_seq(PLAN)
@@ -115,6 +160,21 @@ class PlannerNode(StackNode):
         msg.solve_ms, msg.samples, msg.status = float(result.solve_ms), int(result.samples), int(result.status)
         return msg
 
+    def count(self, result: PlanResult, deadline_s: float | None) -> None:
+        """Plans so far, those past their deadline and those of each status, for /diagnostics."""
+        self.counts["plans"] += 1
+        self.counts["late"] += deadline_s is not None and result.solve_ms > 1e3 * deadline_s
+        self.counts[result.status.name] += 1
+        self.health.facts |= {f"plans.{name.lower()}": str(number) for name, number in self.counts.items()}
+
+    def markers_wanted(self) -> bool:
+        """Whether somebody looks and the last picture is old enough."""
+        now, rate_hz = time.monotonic(), self.live["markers_hz"]
+        if rate_hz == 0.0 or now < self.markers_due or not self.markers.get_subscription_count():
+            return False
+        self.markers_due = now + 1.0 / rate_hz
+        return True
+
     def on_load_model(self, request: LoadModel.Request, response: LoadModel.Response) -> LoadModel.Response:
         """Exchange the model; dynamics_node asks for this as part of its own service."""
         try:
@@ -124,6 +184,17 @@ class PlannerNode(StackNode):
             response.message = str(error)
         response.model_id = self.engine.config.model_id
         return response
+
+
+def markers_msg(shown: Rollouts, stamp: Time) -> MarkerArray:
+    """The plan in green; the last candidates by return, and above them by risk."""
+    green = np.array([[0.1, 0.8, 0.2]])
+    groups = (
+        Lines("return", shown.paths, gradient(shown.goodness, VIRIDIS)),
+        Lines("risk", shown.paths, gradient(shown.risk, ALARM), height_m=0.3),
+        Lines("plan", shown.chosen[None], green, width_m=0.15, height_m=0.5, opacity=1.0),
+    )
+    return lines_msg(groups, stamp, "base_link")
 
 
 def main(args: list[str] | None = None) -> None:

@@ -43,10 +43,12 @@ class StackNode(LifecycleNode):
         self.health = Health(name)
         self.exit_code = 0
         self.on_finish: Callable[[], None] | None = None  # set by `run`
+        self.live: dict[str, Any] = {}  # parameters that may change while the node works, with their values
         self._rules: dict[str, Rule] = {}
         self._seqs: dict[str, int] = {}
         self._failure: BaseException | None = None
         self.add_on_set_parameters_callback(self._judge)
+        self.add_post_set_parameters_callback(self._take_over)
         if "use_sim_time" not in self._parameter_overrides:
             self.set_parameters([Parameter("use_sim_time", value=True)])
         self.autostart: bool = self.declare("autostart", True, "Configure and activate at start.")
@@ -72,6 +74,15 @@ class StackNode(LifecycleNode):
         """What the node has to say beside its own health, once a second."""
         return []
 
+    def check_change(self, values: dict[str, Any]) -> None:
+        """Refuse values of the live parameters that do not fit together by raising one of the stack's own errors.
+
+        values: all of them, as they would be. Nothing has changed yet, and nothing may change here.
+        """
+
+    def take_change(self) -> None:
+        """Live parameters have changed; `self.live` holds them all. Runs between callbacks, never inside one."""
+
     # What subclasses use.
 
     def declare(
@@ -83,7 +94,10 @@ class StackNode(LifecycleNode):
         choices: Sequence[Any] | None = None,
         read_only: bool = True,
     ) -> Any:
-        """Declare a parameter and return its value; WmRosError when what was given does not fit."""
+        """Declare a parameter and return its value; WmRosError when what was given does not fit.
+
+        Without `read_only` it may change while the node works: see `live`, `check_change` and `take_change`.
+        """
         rule = Rule(name, description, type(default), range, choices)
         given = self._parameter_overrides.get(name)
         if given is not None:
@@ -93,7 +107,10 @@ class StackNode(LifecycleNode):
                 raise WmRosError(f"{self.get_name()}: {objection}.")
             self._parameter_overrides[name] = Parameter(name, value=value)
         self._rules[name] = rule
-        return self.declare_parameter(name, default, rule.descriptor(read_only)).value
+        value = self.declare_parameter(name, default, rule.descriptor(read_only)).value
+        if not read_only:
+            self.live[name] = value
+        return value
 
     def advertise(self, topic: Topic) -> LifecyclePublisher:
         """A publisher that is silent while the node is inactive."""
@@ -235,7 +252,23 @@ class StackNode(LifecycleNode):
             objection = rule.objection(parameter.value) if rule is not None else None
             if objection is not None:
                 return SetParametersResult(successful=False, reason=f"{self.get_name()}: {objection}.")
+        changed = self._changed(parameters)
+        if changed:
+            try:
+                self.check_change(self.live | changed)
+            except RuntimeError as error:
+                return SetParametersResult(successful=False, reason=f"{self.get_name()}: {error}")
         return SetParametersResult(successful=True)
+
+    def _take_over(self, parameters: list[Parameter]) -> None:
+        changed = self._changed(parameters)
+        if changed:
+            self.live |= changed
+            self.take_change()
+
+    def _changed(self, parameters: list[Parameter]) -> dict[str, Any]:
+        """Live parameters among those that are set; none while one is being declared."""
+        return {parameter.name: parameter.value for parameter in parameters if parameter.name in self.live}
 
     def _on_diagnostics_timer(self) -> None:
         now_s = time.monotonic()
