@@ -177,7 +177,7 @@ def show(result: Mapping[str, Any]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from wm_bringup.bench_planner_table import figure_table, wide_console
+    from wm_bringup.bench_planner_table import busy, figure_table, wide_console
 
     here = result["machine"]
     title = f"{here['processor']}, {here['cores']} cores, load {here['load']}: {result['frames']:,} frames at "
@@ -194,3 +194,5 @@ def show(result: Mapping[str, Any]) -> None:
     ticks = f"{result['simulator_ticks_missed']} of {result['simulator_ticks']:,}"
     console.print(f"Frames without a command in time: {result['missed']}. Simulator ticks missed: {ticks}.")
     console.print(figure_table(result["figures"]))
+    if busy(here):
+        console.print(busy(here))

@@ -32,6 +32,13 @@ def wide_console() -> Console:
     return console if console.is_terminal else Console(width=110)
 
 
+def busy(machine: Mapping[str, Any]) -> str:
+    """A sentence where the machine had other work when the measuring began; empty on a quiet one."""
+    if machine["load"] <= 0.5 * machine["cores"]:
+        return ""
+    return f"The machine was busy (load {machine['load']}): times and their ratios speak of its other work too."
+
+
 def show(result: Mapping[str, Any]) -> None:
     """Print the tables of `wm bench planner`."""
     console, here = wide_console(), result["machine"]
@@ -44,8 +51,9 @@ def show(result: Mapping[str, Any]) -> None:
     if "curve" in result:
         console.print(_curve(result["curve"]))
     console.print(figure_table(result["figures"]))
-    for sentence in result["missing"]:
-        console.print(sentence)
+    for sentence in (*result["missing"], busy(here)):
+        if sentence:
+            console.print(sentence)
 
 
 def figure_table(figures: Sequence[Mapping[str, Any]]) -> Table:

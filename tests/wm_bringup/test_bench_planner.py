@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from wm_bringup import bench_planner_curve
 from wm_bringup.bench_planner import PlannerBench, check, figures, peers, sweep
-from wm_bringup.bench_planner_curve import Drives, Point, plot
+from wm_bringup.bench_planner_curve import Drives, Point, curve_points, plot
 from wm_bringup.bench_planner_drive import Engines, Moment, Search, SearchContender, plan_while_driving, tuning_episodes
 from wm_bringup.bench_planner_flops import score_flops
 from wm_bringup.bench_planner_peers import PEERS, Imagination, Peer
+from wm_bringup.bench_planner_table import busy
 from wm_bringup.cli import main
 from wm_bringup.errors import BringupError
 from wm_dynamics.engines import load_engine
@@ -163,6 +165,20 @@ def test_a_point_of_the_curve_is_the_mean_of_its_drives_with_its_error(tmp_path)
 def test_senseless_settings_are_refused_in_a_sentence(wrong: dict) -> None:
     with pytest.raises(BringupError, match="choose|must be"):
         check(PlannerBench(**wrong))
+
+
+def test_a_busy_machine_is_said() -> None:
+    assert busy({"load": 0.9, "cores": 2}) == ""
+    assert "load 3.5" in busy({"load": 3.5, "cores": 2})
+
+
+@pytest.mark.slow
+def test_the_curve_drives_every_point_on_the_same_drives(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(bench_planner_curve, "POINTS", (Point(()), Point((64,), 10.0)))
+    config = PlannerBench(model=MODEL, family="stop_go", curve_drives=1)
+    points = curve_points(config, Engines(MODEL, tmp_path), 12)
+    assert [point["name"] for point in points] == ["policy", "64 in 10 ms"]
+    assert all(point["drives"] == 1 and point["p50_ms"] > 0.0 and 0.0 <= point["score"] <= 100.0 for point in points)
 
 
 @pytest.mark.slow
