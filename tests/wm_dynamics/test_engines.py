@@ -9,6 +9,7 @@ from wm_dynamics import parity
 from wm_dynamics.engines import load_engine
 from wm_dynamics.errors import ModelError
 from wm_dynamics.parity import TOLERANCE, check_parity, parity_error
+from wm_dynamics.protocols import Engine
 
 
 def test_onnx_runtime_computes_what_pytorch_computes(model_folder: Path) -> None:
@@ -55,3 +56,50 @@ def test_driving_with_onnx_runtime_never_imports_pytorch(model_folder: Path) -> 
         f"load_engine({str(model_folder)!r}); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_an_engine_hands_out_is_not_written_to_by_later_calls(model_folder: Path) -> None:
+    engine = load_engine(model_folder)
+    rng = np.random.default_rng(2)
+
+    def everything() -> list[np.ndarray]:
+        belief = rng.normal(size=engine.config.belief_size).astype(np.float32)
+        actions = rng.uniform(-1, 1, (64, engine.config.horizon, 2)).astype(np.float32)
+        camera = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        embedding = engine.encode(camera, np.full(72, 9.0, np.float32), np.zeros(15, np.float32))
+        posterior, _ = engine.observe(belief, actions[0, 0], embedding)
+        return [embedding, posterior, engine.score(belief, actions).ret, engine.propose(belief), *engine.decode(belief)]
+
+    first = everything()
+    kept = [array.copy() for array in first]
+    second = everything()
+    assert all(np.array_equal(array, copy) for array, copy in zip(first, kept, strict=True))
+    assert not any(np.array_equal(array, other) for array, other in zip(first, second, strict=True))
+
+
+def test_an_input_of_another_shape_is_refused_and_not_spread(model_folder: Path) -> None:
+    engine = load_engine(model_folder)
+    with pytest.raises(ValueError, match=r"belief \(1,\); expected \(256,\)"):
+        engine.propose(np.zeros(1, np.float32))
+
+
+def test_onnx_runtime_is_held_against_what_pytorch_computed_at_export(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_engine(model_folder)
+    computed = parity.outputs
+
+    def elsewhere(engine: Engine) -> parity.Outputs:
+        found = computed(engine)
+        return found | {"return": found["return"] * 1.01}
+
+    monkeypatch.setattr(parity, "outputs", elsewhere)
+    with pytest.raises(ModelError, match=r"engine onnxruntime differs from PyTorch by .* in return"):
+        load_engine(model_folder)
+
+
+def test_a_number_that_is_none_is_never_at_parity() -> None:
+    wanted = {"a": np.zeros(2), "b": np.ones(3)}
+    found = {"a": np.array([np.nan, 0.0]), "b": np.full(3, 9.0)}
+    with pytest.raises(ModelError, match="nan in a"):
+        parity.refuse_if_far("x", "y", found, wanted, tolerance=100.0)

@@ -38,12 +38,13 @@ def write_model_folder(
     surprise_p999: float,
     risk_thresholds: dict[str, dict[float, float]] | None = None,
 ) -> ModelConfig:
-    """Write weights, graphs, configuration and metrics; whole or not at all.
+    """Write weights, graphs, what PyTorch computes, configuration and metrics; whole or not at all.
 
     An existing model of the same name is replaced only once the new one is complete and its ONNX graphs agree
     with PyTorch.
     """
-    from wm_dynamics.parity import check_parity  # engines import this module
+    from wm_dynamics.engines import load_engine  # engines import this module
+    from wm_dynamics.parity import REFERENCE_FILE, check_parity, outputs, write_reference
 
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
@@ -70,6 +71,9 @@ def write_model_folder(
         training=training,
         files={name: file_sha256(partial / name) for name in (WEIGHTS_FILE, *graphs)},
     )
+    (partial / CONFIG_FILE).write_text(config.to_yaml())
+    write_reference(partial / REFERENCE_FILE, outputs(load_engine(partial, "torch")))
+    config = replace(config, files=config.files | {REFERENCE_FILE: file_sha256(partial / REFERENCE_FILE)})
     (partial / CONFIG_FILE).write_text(config.to_yaml())
     (partial / METRICS_FILE).write_text(json.dumps(metrics, indent=1) + "\n")
     check_parity(partial)

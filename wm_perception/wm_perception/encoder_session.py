@@ -25,4 +25,4 @@ class EncoderSession:
                 f"observation of camera {camera.shape}, scan {scan.shape}, state {state.shape}; "
                 f"expected {CAMERA_SHAPE}, ({SCAN_SIZE},), ({STATE_SIZE},)"
             )
-        return self._session.run(camera=camera, scan=scan, state=state)[0]
+        return self._session.run(camera=camera, scan=scan, state=state)[0].copy()

@@ -1,4 +1,4 @@
-"""One ONNX graph of a model folder on ONNX Runtime, hash-checked, with pinned threads."""
+"""One ONNX graph of a model folder on ONNX Runtime, hash-checked, its buffers bound once, its threads fixed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ import onnxruntime
 from wm_perception.errors import ModelError
 from wm_perception.model_folder import ModelConfig, verified_file
 
+DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
+
 
 class OnnxSession:
-    """Runs one graph on the CPU. Raises ModelError when the file is missing, altered or not a graph."""
+    """Runs one graph on the CPU, for one caller at a time.
+
+    Inputs and outputs lie in arrays that are bound to the graph for good, so that a run allocates nothing. Raises
+    ModelError when the file is missing, altered or not a graph.
+    """
 
     def __init__(self, folder: Path | str, config: ModelConfig, name: str, threads: int) -> None:
         path = verified_file(folder, config, name)
@@ -27,7 +33,25 @@ class OnnxSession:
         except Exception as error:  # ONNX Runtime raises its own undocumented types
             reason = str(error).splitlines()[0]
             raise ModelError(f"model {folder}: ONNX Runtime cannot load {name} ({reason}). Export it again.") from error
+        self._binding = self._session.io_binding()
+        self._inputs = {arg.name: _buffer(arg) for arg in self._session.get_inputs()}
+        self._outputs = [(arg.name, _buffer(arg)) for arg in self._session.get_outputs()]
+        # A value made from an array shares its memory and keeps it alive.
+        for key, array in self._inputs.items():
+            self._binding.bind_ortvalue_input(key, onnxruntime.OrtValue.ortvalue_from_numpy(array))
+        for key, array in self._outputs:
+            self._binding.bind_ortvalue_output(key, onnxruntime.OrtValue.ortvalue_from_numpy(array))
 
     def run(self, **inputs: np.ndarray) -> list[np.ndarray]:
-        """Outputs in the graph's order."""
-        return self._session.run(None, inputs)
+        """Outputs in the graph's order, as they stay until the next run: copy what is to be kept."""
+        for key, buffer in self._inputs.items():
+            value = inputs[key]
+            if value.shape != buffer.shape:
+                raise ValueError(f"{key} {value.shape}; expected {buffer.shape}")
+            np.copyto(buffer, value)
+        self._session.run_with_iobinding(self._binding)
+        return [array for _, array in self._outputs]
+
+
+def _buffer(arg: onnxruntime.NodeArg) -> np.ndarray:
+    return np.zeros(arg.shape, DTYPES[arg.type])
