@@ -1,10 +1,11 @@
-"""`wm export`: a checkpoint of a training run, measured on held-out drives, becomes a model folder."""
+"""`wm export`: a checkpoint of a training run, measured on held-out drives, becomes a model folder; and a model folder
+becomes an engine for a GPU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,9 +20,9 @@ from wm_training.sequences import Sequences, load_sequences
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Turn the checkpoint of a training run into a model folder."""
+    """Turn the checkpoint of a training run into a model folder, or a model folder into a TensorRT engine."""
 
-    out: Path
+    out: Path | None = None
     """Model folder to write; an existing one is replaced once the new one is complete."""
     run: Path = Path("runs/train")
     """Folder of the training run."""
@@ -29,10 +30,22 @@ class ExportConfig:
     """The bags it was trained on: its held-out drives are measured again."""
     mapping: Path | None = None
     """The mapping file that it was trained with, if any."""
+    engine: Literal["onnxruntime", "tensorrt"] = "onnxruntime"
+    """A model folder holds all that onnxruntime and torch need; tensorrt compiles those of --model for a GPU."""
+    model: Path = Path("models/default")
+    """Model folder whose graphs TensorRT compiles."""
+    precision: Literal["fp16", "fp32"] = "fp16"
+    """Precision of the TensorRT engine."""
 
 
 def export(config: ExportConfig) -> Path:
-    """Write the model folder; its path. Raises TrainingError when the checkpoint or the bags do not fit."""
+    """Write the model folder or the engine; its path. Raises TrainingError or ModelError with what does not fit."""
+    if config.engine == "tensorrt":
+        from wm_dynamics.engines.tensorrt_export import build_engine
+
+        return build_engine(config.model, config.precision, print)
+    if config.out is None:
+        raise TrainingError("wm export: name the model folder to write with --out, or build --engine tensorrt.")
     checkpoint = read_checkpoint(config.run)
     weights = checkpoint.model_weights()
     model = WorldModel(WorldModelConfig(labels=labels_in(weights)))
