@@ -61,8 +61,12 @@ def check_agent(agent: str, drivers: tuple[str, ...], command: str) -> None:
 
 def model_id(agent: str) -> str | None:
     """Which model drives; None for a driver that is none."""
-    plans = agent.partition(":")[0] in (PLANS, ALONE)
-    return str(shared_engine(model_path(agent)).config.model_id) if plans else None
+    return str(shared_engine(model_path(agent)).config.model_id) if plans(agent) else None
+
+
+def plans(agent: str) -> bool:
+    """Whether a world model drives."""
+    return agent.partition(":")[0] in (PLANS, ALONE)
 
 
 def model_path(agent: str) -> Path:

@@ -28,7 +28,7 @@ from wm_sim.contract import (
     scenarios_of,
 )
 from wm_training import eval_pool
-from wm_training.agents import DRIVERS, blind, check_agent, make_agent, model_path, shared_engine
+from wm_training.agents import blind, check_agent, make_agent, model_path, plans, shared_engine
 from wm_training.errors import TrainingError
 from wm_training.eval_report import report_of, table, write_json
 
@@ -279,7 +279,7 @@ def _check_planner(config: EvalConfig) -> None:
     from wm_planner.planner_settings import planner_config
 
     values = config.planner_values
-    if config.agent in DRIVERS:
+    if not plans(config.agent):
         if values or not config.gate:
             raise TrainingError(f"agent {config.agent}: it has no planner and no gate; --solver, --constraints, --set "
                                 "and --no-gate are for model and model:PATH.")  # fmt: skip
