@@ -90,10 +90,11 @@ class Stack:
             )
 
     def start_recorder(self, bag: Path, min_free_mb: float) -> None:
-        """Record the graph into `bag` with the room on the disk that a recorder demands."""
+        """Record the graph into `bag`, begun when this returns, with the room on the disk that a recorder demands."""
         self.recorder_folder = bag.parent
         process = Process("wm_training", "recorder_node", {"out": str(bag), "min_free_mb": min_free_mb})
         self.start(process)
+        self.wait(lambda: any(bag.glob("*")), START_S)
 
     def runs(self, name: str) -> bool:
         process = self._running.get(name)
