@@ -145,7 +145,7 @@ def test_bags_say_whose_actions_were_taught(
 ) -> None:
     monkeypatch.setattr(collect_module, "check_agent", lambda *_: None)
     monkeypatch.setattr(collect_module, "model_id", lambda _: "abc")
-    monkeypatch.setattr(collect_module, "make_agent", lambda *_: SensorsOnly())
+    monkeypatch.setattr(collect_module, "make_agent", lambda *_, **__: SensorsOnly())
     config = CollectConfig(tmp_path / "x", agent=agent, disturb=False, episodes=1, workers=1, progress=False)
     collect(config)
     sequences = load_sequences(tmp_path / "x")

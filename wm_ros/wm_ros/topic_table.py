@@ -46,6 +46,8 @@ SCAN = TopicSpec("scan", "sensor_msgs/msg/LaserScan", Qos(2), rate_hz=10)
 ODOM = TopicSpec("odom", "nav_msgs/msg/Odometry", Qos(2), rate_hz=10)
 STATUS = TopicSpec("vehicle/status", "wm_msgs/msg/VehicleStatus", Qos(2), rate_hz=10)
 ROUTE = TopicSpec("route", "nav_msgs/msg/Path", Qos(1, latched=True))
+# Who simulates, and which parts of its frames are no measurements: JSON, see wm_sim.contract.Declaration.told.
+SIMULATOR = TopicSpec("simulator", "std_msgs/msg/String", Qos(1, latched=True), stamped=False)
 TRUTH = TopicSpec("truth", "wm_msgs/msg/Truth", Qos(10), rate_hz=10)
 EVENTS = TopicSpec("events", "wm_msgs/msg/DriveEvent", Qos(50))
 OBSERVATION = TopicSpec("observation", "wm_msgs/msg/Observation", Qos(1), rate_hz=10)
@@ -70,6 +72,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     ODOM,
     STATUS,
     ROUTE,
+    SIMULATOR,
     TRUTH,
     EVENTS,
     OBSERVATION,

@@ -11,6 +11,7 @@ from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, LaserScan
+from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
 from wm_msgs.msg import (
@@ -76,6 +77,7 @@ SCAN = _topic(topic_table.SCAN, LaserScan)
 ODOM = _topic(topic_table.ODOM, Odometry)
 STATUS = _topic(topic_table.STATUS, VehicleStatus)
 ROUTE = _topic(topic_table.ROUTE, Path)
+SIMULATOR = _topic(topic_table.SIMULATOR, String)
 TRUTH = _topic(topic_table.TRUTH, Truth)
 EVENTS = _topic(topic_table.EVENTS, DriveEvent)
 OBSERVATION = _topic(topic_table.OBSERVATION, Observation)
@@ -96,6 +98,7 @@ TOPICS: tuple[Topic, ...] = (
     ODOM,
     STATUS,
     ROUTE,
+    SIMULATOR,
     TRUTH,
     EVENTS,
     OBSERVATION,

@@ -13,6 +13,7 @@ itself needs (a client library, a server) is asked for by `make`, with one sente
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,6 +37,9 @@ BUILTIN = "builtin"
 # Ours, so that they are found in a source tree that was not installed too.
 OWN = {
     BUILTIN: "wm_sim.builtin:SIMULATOR",
+    "carla": "wm_sim.bridges.carla:SIMULATOR",
+    "carracing": "wm_sim.bridges.carracing:SIMULATOR",
+    "highway": "wm_sim.bridges.highway:SIMULATOR",
 }
 
 LABELS = (
@@ -86,6 +90,10 @@ class Declaration:
         unknown = sorted(self.missing - set(PARTS))
         if unknown:
             raise SimError(f"simulator {self.name}: declares {', '.join(unknown)} as missing, which is no such part.")
+
+    def told(self) -> str:
+        """What the topic `simulator` and the bags say of it: JSON with its name and what it lacks, sorted."""
+        return json.dumps({"name": self.name, "missing": sorted(self.missing)})
 
     @property
     def usual_scenario(self) -> str:
@@ -143,6 +151,7 @@ class Simulator(Protocol):
 
     def prepare(self) -> None:
         """Do now what would hold up the first steps of a drive."""
+        return None
 
     def close(self) -> None:
         """Let go of everything, whatever happened before; a second call does nothing."""
@@ -180,6 +189,11 @@ def find_simulator(name: str) -> SimulatorSpec:
     if not isinstance(spec, SimulatorSpec):
         raise SimError(f"simulator {name}: {known[name]} is a {type(spec).__name__}, expected a SimulatorSpec.")
     return spec
+
+
+def scenarios_of(name: str) -> tuple[str, ...]:
+    """The scenarios of a simulator that have a name of their own, without prefixes."""
+    return tuple(scenario for scenario in find_simulator(name).declaration.scenarios if not scenario.endswith(":"))
 
 
 def make_simulator(name: str, config: SimulatorConfig | None = None) -> Simulator:

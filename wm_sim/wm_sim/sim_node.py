@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 
 from rosgraph_msgs.msg import Clock
+from std_msgs.msg import String
 
 from wm_msgs.msg import ControlCommand, DriveEvent, VehicleStatus
 from wm_msgs.srv import Reset
 from wm_ros.convert import camera_info_msg, image_msg, odom_msg, path_msg, scan_msg, to_ns, to_stamp, truth_msg
 from wm_ros.node import StackNode
 from wm_ros.run import run
-from wm_ros.topics import CAMERA, CAMERA_INFO, CLOCK, CONTROL, EVENTS, ODOM, ROUTE, SCAN, STATUS, TRUTH
+from wm_ros.topics import CAMERA, CAMERA_INFO, CLOCK, CONTROL, EVENTS, ODOM, ROUTE, SCAN, SIMULATOR, STATUS, TRUTH
 from wm_sim.action import to_physical
 from wm_sim.contract import BUILTIN, SimulatorConfig, find_simulator, make_simulator, parse_settings
 from wm_sim.errors import SimError
@@ -83,7 +84,7 @@ class SimNode(StackNode):
         self.shown: Frame | None = None  # newest frame whose events were published
         self.missed = self.ticks = 0
         self.clock = self.advertise(CLOCK)
-        self.route = self.advertise(ROUTE)
+        self.route, self.about = self.advertise(ROUTE), self.advertise(SIMULATOR)
         self.camera, self.camera_info = self.advertise(CAMERA), self.advertise(CAMERA_INFO)
         self.scan, self.odom, self.status = self.advertise(SCAN), self.advertise(ODOM), self.advertise(STATUS)
         self.truth, self.events = self.advertise(TRUTH), self.advertise(EVENTS)
@@ -91,6 +92,7 @@ class SimNode(StackNode):
         self.create_service(Reset, "sim/reset", self.on_reset)
 
     def activate(self) -> None:
+        self.about.publish(String(data=self.declaration.told()))
         self.begin(self.scenario, self.seed)
         if self.mode == "realtime":
             self.period_s = TICK_NS * 1e-9 / self.speed

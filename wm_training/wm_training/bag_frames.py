@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from rosbags.typesys.store import Typestore
 from wm_ros import topic_table as topics
 from wm_sim import action as actions
 from wm_sim import observation as obs
+from wm_sim.contract import LABELS, PARTS
 from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
 from wm_training.bags.cdr import decode, stamps_ns
 from wm_training.bags.reader import find_topic, open_bag, read_raw
@@ -31,9 +33,7 @@ MIN_FRAMES = 2
 TRUTH_COLUMNS = ("lateral_error", "heading_error", "curvature", "gap_ahead", "closing_speed", "lane_width")
 # What bags recorded by an earlier version lack, and what stands there instead: nothing of the kind is near.
 LATER_COLUMNS = {"red_light_gap": RED_LIGHT_MAX_M, "crossing_time": CROSSING_MAX_S}
-LABEL_COLUMNS = (*TRUTH_COLUMNS, *LATER_COLUMNS)
-# What a bag of somebody else may lack: columns of `Sequences.known`.
-KNOWN_NAMES = (*obs.STATE_NAMES, "scan", *LABEL_COLUMNS, "reward", "collided", "off_road")
+KNOWN_NAMES = PARTS  # what bags may lack: columns of `Sequences.known`
 STATUS_COLUMNS = ("speed", "acceleration", "yaw_rate", "steering_angle", "speed_limit")
 FINITE = {
     "status": (*STATUS_COLUMNS, "commanded_steering_angle", "commanded_acceleration"),
@@ -90,7 +90,7 @@ def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
         "off_road": off_road,
         "ran_red": np.isin(stamps, events(RED_LIGHT)),
         "done": collided | off_road | _route_done(events(ROUTE_DONE), stamps, starts),
-        **{name: column("truth", name) for name in LABEL_COLUMNS if name not in unknown},
+        **{name: column("truth", name) for name in LABELS if name not in unknown},
         **{name: np.full(len(keep), LATER_COLUMNS[name], np.float32) for name in unknown},
         "episode_start": starts,
     }
@@ -98,10 +98,23 @@ def extract(bag: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
         name = topics.ADVICE.name
         advice = _columns(bag, topics.ADVICE, raw[name], types.get(name), shifts[name])
         arrays["advice"] = _advice(bag, advice, stamps)
-    if unknown:
-        lacking = np.isin(KNOWN_NAMES, unknown)
+    lacks = {*unknown, *_lacking(bag, raw.get(topics.SIMULATOR.name, []))}
+    if lacks:
+        lacking = np.isin(KNOWN_NAMES, sorted(lacks))
         arrays["known"] = np.repeat(~lacking[None], len(keep), axis=0)
     return arrays, notes
+
+
+def _lacking(bag: Path, messages: list[bytes]) -> set[str]:
+    """What the simulator of a bag says that it lacks, of KNOWN_NAMES; nothing where no simulator spoke."""
+    lacks: set[str] = set()
+    for message in messages:
+        try:
+            said = json.loads(typestore().deserialize_cdr(message, topics.SIMULATOR.type).data)  # type: ignore[attr-defined]
+            lacks |= {str(name) for name in said["missing"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{bag}: topic {topics.SIMULATOR.name}: not what a simulator says ({error}).") from None
+    return lacks & set(KNOWN_NAMES)
 
 
 def _columns(
@@ -153,15 +166,16 @@ def _read(bag: Path) -> tuple[dict[str, list[bytes]], dict[str, Typestore], Time
             if connection.msgtype != topic.type:
                 raise TrainingError(f"{bag}: topic {topic.name} is {connection.msgtype}, expected {topic.type}.")
             found[topic.name] = connection
-        advice = find_topic(reader, topics.ADVICE.name)
-        if advice is not None and advice.msgtype == topics.ADVICE.type:
-            found[topics.ADVICE.name] = advice
+        for topic in (topics.ADVICE, topics.SIMULATOR):
+            connection = find_topic(reader, topic.name)
+            if connection is not None and connection.msgtype == topic.type:
+                found[topic.name] = connection
         raw = read_raw(reader, list(found.values()))
         ours = {name: typestore_of(c) for name, c in found.items() if c.msgtype.startswith("wm_msgs/")}
     messages = {name: raw[connection.topic].messages for name, connection in found.items()}
     order = {name: np.array(raw[connection.topic].order, np.int64) for name, connection in found.items()}
-    stamps = {name: header_stamps(m) for name, m in messages.items()}
-    return messages, ours, timeline(stamps, order, topics.CAMERA.name)
+    stamps = {name: header_stamps(m) for name, m in messages.items() if name != topics.SIMULATOR.name}
+    return messages, ours, timeline(stamps, {name: order[name] for name in stamps}, topics.CAMERA.name)
 
 
 def _check_layout(bag: Path, camera: Columns, scan: Columns) -> None:

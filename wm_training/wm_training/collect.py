@@ -20,9 +20,17 @@ import numpy as np
 import tyro
 
 from wm_ros import topic_table as topics
+from wm_sim.contract import (
+    BUILTIN,
+    Simulator,
+    SimulatorConfig,
+    find_simulator,
+    make_simulator,
+    parse_settings,
+)
+from wm_sim.frame import Frame
 from wm_sim.observation import STEP_S
-from wm_sim.world import Frame, World, WorldConfig
-from wm_training.agents import TEACHERS, check_agent, make_agent, model_id
+from wm_training.agents import check_agent, make_agent, model_id
 from wm_training.bag_frames import MIN_FRAMES
 from wm_training.bags.episode import EpisodeEncoder
 from wm_training.bags.writer import BagWriter
@@ -44,6 +52,7 @@ TOPICS = (
     topics.ODOM,
     topics.STATUS,
     topics.ROUTE,
+    topics.SIMULATOR,
     topics.TRUTH,
     topics.EVENTS,
     topics.CONTROL,
@@ -59,6 +68,8 @@ class CollectConfig:
     agent: str = "expert"  # expert, idm, pdm, model (the shipped one) or model:PATH; policy: without search
     disturb: bool = True  # noise, wrong manoeuvres and carelessness on top of the driver; milder on top of a model
     episodes: int = 200
+    sim: str = BUILTIN  # simulator, or another that is registered (docs/simulators.md)
+    sim_settings: str = ""  # the simulator's own settings, as host=10.0.0.2,port=2000
     suite: str = "all"  # a scenario family, some separated by commas, or all of them in turn
     weights: str = ""  # families with more or fewer episodes than the others, as merge=2,cut_in=1.5
     seed: int = 0  # worlds have this seed and those that follow
@@ -72,12 +83,15 @@ class CollectConfig:
 
 def collect(config: CollectConfig) -> CollectReport:
     """Drive all episodes and write their bags. Interrupted, it leaves whole bags only, and a manifest of them."""
-    episodes = plan_episodes(config.episodes, config.suite, config.weights, config.seed)
+    simulator = find_simulator(config.sim)
+    simulator.declaration.check_settings(parse_settings(config.sim_settings))
+    episodes = plan_episodes(config.episodes, config.suite, config.weights, config.seed, config.sim)
     if config.clip_s is not None and not 0.0 < config.clip_s < math.inf:
         raise TrainingError(f"clip-s: {config.clip_s:g} is no length of a clip; give seconds above 0, or leave it out.")
     if config.workers is not None and config.workers < 1:
         raise TrainingError(f"workers: {config.workers} cannot work; ask for at least 1.")
-    check_agent(config.agent, TEACHERS, "collect")
+    check_agent(config.agent, simulator.teachers, "collect")
+    new_simulator(config).close()  # what is absent is said before anything is written
     config = replace(config, exploration=exploration_of(config))
     out = Path(config.out)
     if out.exists():
@@ -113,11 +127,21 @@ def exploration_of(config: CollectConfig) -> ExplorationConfig:
         return config.exploration
     if not config.disturb:
         return undisturbed()
-    return ExplorationConfig() if config.agent in TEACHERS else mild()
+    return ExplorationConfig() if is_teacher(config) else mild()
+
+
+def is_teacher(config: CollectConfig) -> bool:
+    """Whether the driver sees the simulator's truth."""
+    return config.agent in find_simulator(config.sim).teachers
+
+
+def new_simulator(config: CollectConfig) -> Simulator:
+    """A simulator of the kind that was asked for."""
+    return make_simulator(config.sim, SimulatorConfig(settings=parse_settings(config.sim_settings)))
 
 
 def drive(
-    world: World, explorer: Explorer, episode: Episode, watch: Watch | None = None, adviser: Driver | None = None
+    world: Simulator, explorer: Explorer, episode: Episode, watch: Watch | None = None, adviser: Driver | None = None
 ) -> tuple[list[Frame], np.ndarray, np.ndarray]:
     """One episode: its frames; the actions decided at each but the last, and those advised there, float32[T-1, 2].
 
@@ -154,18 +178,21 @@ def stretch(frames: int, clip_s: float | None, episode: Episode) -> tuple[int, i
 def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) -> BagResult:
     """Drive episodes into one bag."""
     start = time.process_time()
-    world = World(WorldConfig())
-    encoder, results = EpisodeEncoder(), []
-    with BagWriter(path, compress=config.compress) as writer:
+    simulator = find_simulator(config.sim)
+    encoder, results = EpisodeEncoder(simulator.declaration), []
+    with closing(new_simulator(config)) as world, BagWriter(path, compress=config.compress) as writer:
         names = {topic.name: _full_name(topic.name) for topic in TOPICS}
         for topic in TOPICS:
             writer.add_topic(names[topic.name], topic.type, topics.bag_qos(topic))
         for episode in episodes:
-            driver = make_agent(config.agent, episode.seed)  # a fresh one: drives do not depend on each other
-            explorer, watch = Explorer(driver, exploration_of(config), config.agent in TEACHERS), Watch()
-            frames, commands, advice = drive(world, explorer, episode, watch, make_agent(ADVISER, episode.seed))
+            # Fresh ones: drives do not depend on each other.
+            driver = make_agent(config.agent, episode.seed, sim=config.sim)
+            adviser = make_agent(ADVISER, episode.seed, sim=config.sim) if ADVISER in simulator.drivers else None
+            explorer, watch = Explorer(driver, exploration_of(config), is_teacher(config)), Watch()
+            frames, commands, advice = drive(world, explorer, episode, watch, adviser)
             a, b = stretch(len(frames), config.clip_s, episode)
-            kept = frames[a:b], commands[a : b - 1], world.route, explorer.taught[a : b - 1], advice[a : b - 1]
+            said = advice[a : b - 1] if adviser is not None else None
+            kept = frames[a:b], commands[a : b - 1], world.route, explorer.taught[a : b - 1], said
             for stamp_ns, name, cdr in encoder.encode(*kept):
                 writer.write(names[name], stamp_ns, cdr)
             results.append(_result(episode, frames, (a, b), explorer, watch))

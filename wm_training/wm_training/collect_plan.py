@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 
-from wm_sim.scenarios import FAMILIES, REPORTING_SEEDS, is_reporting_seed
+from wm_sim.contract import BUILTIN, scenarios_of
+from wm_sim.scenarios import REPORTING_SEEDS, is_reporting_seed
 from wm_training.collect_report import Episode
 from wm_training.errors import TrainingError
 
 
-def plan_episodes(episodes: int, suite: str, weights: str, seed: int) -> list[Episode]:
+def plan_episodes(episodes: int, suite: str, weights: str, seed: int, sim: str = BUILTIN) -> list[Episode]:
     """Worlds in order. Families alternate by weight; equal weights are families in turn. TrainingError if unusable."""
     if episodes < 1:
         raise TrainingError(f"episodes: {episodes} is nothing to collect; ask for at least 1.")
-    shares = {name: 1.0 for name in families_of(suite)}
+    shares = {name: 1.0 for name in families_of(suite, sim)}
     for name, weight in weights_of(weights).items():
         if name not in shares:
             raise TrainingError(f"weights {weights}: {name} is not in --suite; choose {', '.join(shares)}.")
@@ -36,14 +37,15 @@ def plan_episodes(episodes: int, suite: str, weights: str, seed: int) -> list[Ep
     return worlds
 
 
-def families_of(suite: str) -> list[str]:
-    """The families that `all`, a name or a comma list of names stands for, each once."""
+def families_of(suite: str, sim: str = BUILTIN) -> list[str]:
+    """The simulator's scenarios that `all`, a name or a comma list of names stands for, each once."""
+    known = scenarios_of(sim)
     if suite == "all":
-        return list(FAMILIES)
+        return list(known)
     names = list(dict.fromkeys(name.strip() for name in suite.split(",")))
     for name in names:
-        if name not in FAMILIES:
-            raise TrainingError(f"suite {name}: no such scenario family; choose all, {', '.join(FAMILIES)}.")
+        if name not in known:
+            raise TrainingError(f"suite {name}: no such scenario family; choose all, {', '.join(known)}.")
     return names
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,8 +18,7 @@ from wm_sim.observation import STEP_S
 from wm_training.moods import ExplorationConfig, Manoeuvre, Mood
 
 if TYPE_CHECKING:
-    from wm_sim.drivers.expert import ExpertConfig
-    from wm_sim.world import Frame, World
+    from wm_sim.world import Frame
 
 WHEELBASE_M = 2.75  # of an average car: scales steering noise to lateral acceleration
 TURN_SPEED_MPS = 12.0  # below it steering noise keeps its yaw rate instead of its lateral acceleration
@@ -29,7 +28,7 @@ NO_LEAD_M = 59.0
 class Driver(Protocol):
     """What is disturbed."""
 
-    def reset(self, world: World) -> None:
+    def reset(self, world: Any) -> None:
         """Begin an episode."""
 
     def act(self, frame: Frame) -> np.ndarray:
@@ -38,9 +37,9 @@ class Driver(Protocol):
 
 @runtime_checkable
 class Styled(Protocol):
-    """A driver that has a style and can steer for a place beside the lane's centre: wm_sim's expert."""
+    """A driver that has a style and can steer for a place beside the lane's centre: a simulator's expert."""
 
-    config: ExpertConfig
+    config: Any  # a frozen dataclass with the fields of moods.STYLE, as ExpertConfig
 
     def steering(self, frame: Frame, lateral_target_m: float = 0.0) -> float:
         """Steering angle (rad) that leads to a place in the lane, m left of its centre."""
@@ -61,7 +60,7 @@ class Explorer:
         self._styled = driver if isinstance(driver, Styled) else None
         self._nominal = self._styled.config if self._styled else None
 
-    def reset(self, world: World, rng: np.random.Generator) -> None:
+    def reset(self, world: Any, rng: np.random.Generator) -> None:
         """Begin an episode: draw its mood."""
         self.driver.reset(world)
         self._rng = rng

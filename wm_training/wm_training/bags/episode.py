@@ -15,11 +15,13 @@ import numpy as np
 from wm_ros import topic_table as topics
 from wm_sim import action as actions
 from wm_sim import observation as obs
+from wm_sim.builtin import DECLARATION as BUILTIN
 from wm_training.bags.cdr import Layout, layout_of_values, rows
 from wm_training.bags.schema import message, serialise, typestore
 
 if TYPE_CHECKING:
-    from wm_sim.world import Frame
+    from wm_sim.contract import Declaration
+    from wm_sim.frame import Frame
 
 STEP_NS = round(obs.STEP_S * 1e9)
 CLOCK_START_NS = 1_000_000_000  # the stack's clock begins at 1 s: zero means "no time yet" in ROS
@@ -41,7 +43,8 @@ class Serialised(NamedTuple):
 class EpisodeEncoder:
     """Encodes episode after episode on one clock that never goes back, with one `seq` per topic."""
 
-    def __init__(self) -> None:
+    def __init__(self, simulator: Declaration = BUILTIN) -> None:
+        self.simulator = simulator
         self.next_ns = CLOCK_START_NS
         self._seq: Counter[str] = Counter()
 
@@ -66,7 +69,7 @@ class EpisodeEncoder:
             topics.STATUS.name: self._status(frames, stamps, taught),
             topics.ODOM.name: self._odom(frames, stamps),
             topics.SCAN.name: self._scan(frames, stamps),
-            topics.CAMERA_INFO.name: _stamped(_camera_info(), stamps),
+            topics.CAMERA_INFO.name: _stamped(_camera_info(self.simulator.camera_hfov_rad), stamps),
             topics.CAMERA.name: self._camera(frames, stamps),
             topics.TRUTH.name: self._truth(frames, stamps),
             topics.CONTROL.name: self._control(topics.CONTROL, frames, commands, stamps[:-1]),
@@ -74,6 +77,8 @@ class EpisodeEncoder:
         if advice is not None:
             tables[topics.ADVICE.name] = self._control(topics.ADVICE, frames, advice, stamps[:-1])
         encoded = {topic: rows(table) for topic, table in tables.items()}
+        about = serialise(topics.SIMULATOR.type, {"data": self.simulator.told()})
+        yield Serialised(int(stamps[0]), topics.SIMULATOR.name, about)
         yield Serialised(int(stamps[0]), topics.ROUTE.name, path_cdr(route, int(stamps[0])))
         for index, (frame, stamp) in enumerate(zip(frames, stamps.tolist(), strict=True)):
             for topic, messages in encoded.items():
@@ -246,9 +251,13 @@ def _odom_layout() -> Layout:
     return layout_of_values(topics.ODOM.type, header={"frame_id": "odom"}, child_frame_id="base_link")
 
 
-def _camera_info() -> Layout:
+def _camera_info(hfov_rad: float | None) -> Layout:
+    """An ideal pinhole camera; without a field of view all zeros, which ROS reads as uncalibrated."""
     height, width, _ = obs.CAMERA_SHAPE
-    focal, cx, cy = 0.5 * width / math.tan(0.5 * obs.CAMERA_HFOV_RAD), 0.5 * width, 0.5 * height
+    if hfov_rad is None:
+        return layout_of_values(topics.CAMERA_INFO.type, header={"frame_id": "camera_optical"}, height=height,
+                                width=width)  # fmt: skip
+    focal, cx, cy = 0.5 * width / math.tan(0.5 * hfov_rad), 0.5 * width, 0.5 * height
     return layout_of_values(
         topics.CAMERA_INFO.type,
         header={"frame_id": "camera_optical"},

@@ -8,8 +8,9 @@ import numpy as np
 
 from wm_sim import action as actions
 from wm_sim import observation as obs
+from wm_sim.contract import LABELS
 from wm_sim.errors import SimError
-from wm_training.bag_frames import KNOWN_NAMES, LABEL_COLUMNS, LATER_COLUMNS
+from wm_training.bag_frames import KNOWN_NAMES, LATER_COLUMNS
 from wm_training.errors import TrainingError
 from wm_training.mapping.join import grid_of, held, interpolated, nearest, pieces, slope
 from wm_training.mapping.recording import Recording, pictures_of, record_of
@@ -193,7 +194,7 @@ def _arrays(
         (np.stack(status, 1), commanded, frames.number("speed_limit")[:, None], frames.route(runs)), 1
     )
     state, scan = wide[kept], frames.scans()[kept]  # [T, 15], [T, 72]
-    numbers = {name: frames.number(name)[kept] for name in (*LABEL_COLUMNS, "reward", "collided", "off_road", "taught")}
+    numbers = {name: frames.number(name)[kept] for name in (*LABELS, "reward", "collided", "off_road", "taught")}
     known = {name: np.isfinite(column) for name, column in zip(obs.STATE_NAMES, state.T, strict=True)}
     known |= {"scan": np.isfinite(scan).all(1)} | {name: np.isfinite(numbers[name]) for name in numbers}
     neutral = np.zeros_like(state)
@@ -206,7 +207,7 @@ def _arrays(
     flags["taught"] = np.append(flags["taught"][1:], False)
     flags["taught"][last] = False
     floats = {
-        n: np.nan_to_num(numbers[n], nan=NEUTRAL.get(n, 0.0)).astype(np.float32) for n in (*LABEL_COLUMNS, "reward")
+        n: np.nan_to_num(numbers[n], nan=NEUTRAL.get(n, 0.0)).astype(np.float32) for n in (*LABELS, "reward")
     }
     return {
         "scan": np.where(np.isfinite(scan), scan, obs.SCAN_MAX_M).astype(np.float32),
