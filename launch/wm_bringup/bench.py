@@ -19,7 +19,6 @@ from typing import Annotated, Any, Protocol
 import tyro
 
 from wm_bringup.bench_latency import LatencyBench
-from wm_bringup.bench_memory import MemoryBench
 from wm_bringup.bench_peers import PEERS, PeerCase
 from wm_bringup.bench_planner import PlannerBench
 from wm_bringup.errors import BringupError
@@ -92,7 +91,6 @@ What = (
     | Annotated[GateBench, tyro.conf.subcommand("gate")]
     | Annotated[PlannerBench, tyro.conf.subcommand("planner")]
     | Annotated[LatencyBench, tyro.conf.subcommand("latency")]
-    | Annotated[MemoryBench, tyro.conf.subcommand("memory")]
 )
 
 
@@ -139,7 +137,6 @@ RUNS = {  # imported when asked for
     GateBench: ("wm_bringup.bench_gate", "bench_gate"),
     PlannerBench: ("wm_bringup.bench_planner", "bench_planner"),
     LatencyBench: ("wm_bringup.bench_latency", "bench_latency"),
-    MemoryBench: ("wm_bringup.bench_memory", "bench_memory"),
 }
 
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "export": Command("wm_training.export", "ExportConfig", "export", "Turn a checkpoint into a model folder."),
     "measure": Command("wm_training.measure_command", "MeasureConfig", "run", "Measure a model on unseen drives."),
     "ablate": Command("wm_training.ablation", "AblateConfig", "run", "Train variants of the model; compare them."),
+    "top": Command("wm_bringup.top", "TopConfig", "top", "Watch a running stack: rates, nodes, gate, troubles."),
     "doctor": Command("wm_bringup.doctor", "DoctorConfig", "doctor", "Check the installation; say what to do."),
 }
 

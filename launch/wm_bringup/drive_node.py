@@ -46,6 +46,7 @@ OUTCOMES = {
 SOURCES = {source.value: source.name.lower() for source in Source}
 QUEUE = 100  # messages a topic
 LOOK_S = 0.1  # how often the node looks where the drive stands
+STANDING_MPS = 0.1
 ANSWER_S = 2.0  # until a request is made again
 SETTLE_S = 1.0  # at most so long for the last messages after the end
 
@@ -75,6 +76,7 @@ class DriveNode(StackNode):
         self.record = DriveRecord(self.scenario, self.seed, self.mode)
         self.roll = RollCall()
         self.gate_state: int | None = None  # as last said, None: not since a node was started again
+        self.stands = False
         self.restarts = 0  # of nodes, when the driver last engaged
         self.refusal = ""
         self.engaged = self.written = False
@@ -132,6 +134,7 @@ class DriveNode(StackNode):
     def on_status(self, msg: VehicleStatus) -> None:
         moment = self.record.at(to_ns(msg.header.stamp))
         moment.speed, moment.speed_limit = msg.speed, msg.speed_limit
+        self.stands = msg.speed < STANDING_MPS
 
     def on_truth(self, msg: Truth) -> None:
         row = TruthRow(msg.step, msg.lateral_error, msg.gap_ahead, msg.closing_speed, msg.progress, msg.route_length)
@@ -215,7 +218,7 @@ class DriveNode(StackNode):
             print(f"engaged after {self.record.startup_s:.1f} s", flush=True)
 
     def drive_on(self) -> None:
-        """A node was started again. Where that stopped the car, release the gate's emergency and engage anew."""
+        """A node was started again. Where that stopped the car, let it stand, release the gate and engage anew."""
         if self.gate_state is None or self.not_ready():
             return
         if self.gate_state == SafetyState.EMERGENCY:
@@ -223,7 +226,7 @@ class DriveNode(StackNode):
         elif self.gate_state == SafetyState.ACTIVE:
             self.restarts = self.roll.restarts.total()
             print("drives on after a new start", flush=True)
-        else:
+        elif self.stands or self.mode == "lockstep":  # in lockstep the world itself waits for the driver
             self.asked(engage=True)
 
     def asked(self, engage: bool) -> bool:

@@ -27,12 +27,21 @@ class TopicMonitor:
     ) -> None:
         """hook: is handed every message as it came, with the steady time, s."""
         self._node, self._hook = node, hook
+        self._lockstep = lockstep
         self.clock = ClockWatch(lockstep)
         self.topics = {topic.name: Liveness(expectation(topic.spec, lockstep)) for topic in WATCHED}
         node.create_subscription(CLOCK.type, CLOCK.name, self._on_clock, CLOCK.reader_qos)
         for topic in WATCHED:
             callback: Callable[[Any], None] = partial(self._on_message, topic)
             node.create_subscription(topic.type, topic.name, callback, topic.reader_qos, raw=True)
+
+    def follow(self, lockstep: bool) -> None:
+        """Judge by the promises of this mode from now on, for who learns only by listening which it is."""
+        if lockstep != self._lockstep:
+            self._lockstep, self.clock.lockstep = lockstep, lockstep
+            for topic in WATCHED:
+                if self.topics[topic.name].expected != expectation(topic.spec, lockstep):
+                    self.topics[topic.name] = Liveness(expectation(topic.spec, lockstep))
 
     def _on_clock(self, msg: Any) -> None:
         self.clock.saw(to_ns(msg.clock) * 1e-9, time.monotonic())

@@ -20,7 +20,7 @@ from honcho.printer import Message, Printer
 
 from wm_bringup.supervision import NEVER, RespawnPolicy
 
-STOP_S = 4.0  # from the polite signal to the impolite one
+STOP_S = 8.0  # from the polite signal to the impolite one; an idle machine needs one second
 LOOK_S = 0.1
 _PR_SET_PDEATHSIG = 1
 
@@ -87,6 +87,7 @@ class ProcessGroup(Manager):
         super().__init__(self._log)
         self._process_ctor = _Process
         self._terminating = False
+        self.returncode: int | None = None
         self._lives: dict[str, _Life] = {}
         self._asked_s: float | None = None  # when the present stage of the end began
         self.first: str | None = None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
 from wm_bringup.supervision import RespawnPolicy
+from wm_ros.topic_table import RECORDED
 from wm_training.bags.repair import repair
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -80,3 +84,35 @@ def test_a_node_that_dies_too_often_ends_the_drive_with_the_car_stopped_and_the_
     assert f"dynamics_node ended unexpectedly {tries + 1} times (killed by SIGKILL)" in text
     assert speeds(slow_drive.out / "bag")[-1] < 0.1
     assert not list(slow_drive.out.glob("*.partial"))
+
+
+def test_wm_top_shows_a_running_stack_and_leaves_it_alone(slow_drive) -> None:
+    command = [sys.executable, "-m", "wm_bringup.cli", "top", "--domain-id", str(slow_drive.domain)]
+    once = subprocess.run([*command, "--once"], capture_output=True, text=True, timeout=120, check=False)
+    assert once.returncode == 0, once.stderr
+    for words in ("gate", "ACTIVE", "camera/image_raw", "planner_node", "the whole way", "of 10 Hz"):
+        assert words in once.stdout, words
+    live = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not psutil.Process(live.pid).net_connections():  # it has joined the middleware
+        time.sleep(0.1)
+    time.sleep(1.0)
+    live.send_signal(signal.SIGINT)
+    assert live.communicate(timeout=60)[1] == ""
+    assert live.returncode == 0
+    assert slow_drive.process.poll() is None
+
+
+def test_the_supervisor_reports_every_topic_and_every_node(slow_drive, interrupt) -> None:
+    time.sleep(SET_OFF_S)
+    interrupt(slow_drive)
+    slow_drive.wait(STOP_S)
+    with next((slow_drive.out / "bag").glob("*.mcap")).open("rb") as file:
+        reader = make_reader(file, decoder_factories=[DecoderFactory()])
+        found = {
+            status.name
+            for _, _, _, message in reader.iter_decoded_messages(["/diagnostics"])
+            for status in message.status
+        }
+    for topic in RECORDED:
+        assert f"supervisor_node: {topic.name}" in found
+    assert {"supervisor_node: planner_node", "supervisor_node: recorder_node"} <= found

@@ -100,25 +100,22 @@ class Liveness:
         return self._judge_rate(now, age_s, self.expected.rate_hz)
 
     def _judge_rate(self, now: Now, age_s: float, expected_hz: float) -> Verdict:
-        rate_hz = self._rate(now)
-        if rate_hz is None:
+        count, span_s = self._counted(now)
+        if span_s < self._window_s / 2:
             return Verdict(Level.OK, "has begun", age_s=age_s)
+        rate_hz, best_hz = count / span_s, (count + 1) / span_s  # one may be on its way
         words = f"{rate_hz:.1f} of {expected_hz:g} Hz"
-        if rate_hz < MISSING * expected_hz:
+        if best_hz < MISSING * expected_hz:
             return Verdict(Level.ERROR, f"far too slow: {words}", rate_hz, age_s)
-        if rate_hz < LOW * expected_hz:
+        if best_hz < LOW * expected_hz:
             return Verdict(Level.WARN, f"slow: {words}", rate_hz, age_s)
         return Verdict(Level.OK, words, rate_hz, age_s)
 
-    def _rate(self, now: Now) -> float | None:
-        """Messages a second over the window; None while too little of it has passed."""
+    def _counted(self, now: Now) -> tuple[int, float]:
+        """Messages within the window, and how much of it has passed, s; the first message of all opens it."""
         assert self._since is not None
-        seen_s = self._between(self._since, now)
-        span_s = min(seen_s, self._window_s)
-        if span_s < self._window_s / 3:
-            return None
-        inside = sum(self._between(arrival, now) < span_s for arrival in self._arrivals)  # the first opens the span
-        return inside / span_s
+        span_s = min(self._between(self._since, now), self._window_s)
+        return sum(self._between(arrival, now) < span_s for arrival in self._arrivals), span_s
 
     def _between(self, earlier: Now, later: Now) -> float:
         """Time between two moments on the topic's own clock, >= 0, s."""
@@ -131,7 +128,7 @@ class ClockWatch:
     """/clock: whether it runs, and how fast beside the wall."""
 
     def __init__(self, lockstep: bool) -> None:
-        self._lockstep = lockstep
+        self.lockstep = lockstep
         self.count = 0
         self.ros_s = 0.0
         self._advanced_s = 0.0  # steady
@@ -163,7 +160,7 @@ class ClockWatch:
         if silent_s > STANDSTILL_STALE_S:
             return Verdict(Level.STALE, f"silent for {silent_s:.1f} s", age_s=silent_s)
         if still_s > CLOCK_STILL_S:
-            level = Level.OK if self._lockstep else Level.WARN
+            level = Level.OK if self.lockstep else Level.WARN
             return Verdict(level, f"stands still for {still_s:.1f} s", age_s=silent_s)
         return Verdict(Level.OK, self._pace(), age_s=silent_s)
 
