@@ -19,6 +19,7 @@ from typing import Annotated, Any, Protocol
 import tyro
 
 from wm_bringup.bench_latency import LatencyBench
+from wm_bringup.bench_memory import MemoryBench
 from wm_bringup.bench_peers import PEERS, PeerCase
 from wm_bringup.bench_planner import PlannerBench
 from wm_bringup.errors import BringupError
@@ -91,6 +92,7 @@ What = (
     | Annotated[GateBench, tyro.conf.subcommand("gate")]
     | Annotated[PlannerBench, tyro.conf.subcommand("planner")]
     | Annotated[LatencyBench, tyro.conf.subcommand("latency")]
+    | Annotated[MemoryBench, tyro.conf.subcommand("memory")]
 )
 
 
@@ -137,6 +139,7 @@ RUNS = {  # imported when asked for
     GateBench: ("wm_bringup.bench_gate", "bench_gate"),
     PlannerBench: ("wm_bringup.bench_planner", "bench_planner"),
     LatencyBench: ("wm_bringup.bench_latency", "bench_latency"),
+    MemoryBench: ("wm_bringup.bench_memory", "bench_memory"),
 }
 
 
