@@ -15,6 +15,7 @@ from wm_bringup.errors import BringupError
 from wm_bringup.middleware import middleware_defaults
 from wm_bringup.paths import MODEL, find_model, fresh_folder, stack_parameters
 from wm_bringup.processes import ProcessGroup, describe_end
+from wm_bringup.security import enclave_arguments, secured
 from wm_bringup.supervision import NEVER, RespawnPolicy
 from wm_bringup.topology import Process, Setup, parameter_file, topology
 
@@ -64,6 +65,8 @@ class DriveConfig:
     """ROS parameter file over the stack's own."""
     namespace: str = ""
     """Namespace of every node."""
+    security: Path | None = None
+    """Start with DDS security, with the keys of this keystore (docs/security.md)."""
     respawn: bool = True
     """Start a node again that dies, up to three times a minute; else its death ends the drive."""
     log_level: Literal["debug", "info", "warn", "error"] = "warn"
@@ -78,6 +81,7 @@ def drive(config: DriveConfig) -> int:
     if config.params_file is not None and not config.params_file.is_file():
         raise BringupError(f"parameter file {config.params_file}: no such file. Name a ROS parameter file.")
     domain = chosen_domain(config.domain_id)
+    env = environment(domain) | check_security(config.security)
     lock = lock_domain(domain)
     try:
         out = fresh_folder(config.out)
@@ -96,7 +100,7 @@ def drive(config: DriveConfig) -> int:
             engage=config.engage,
             supervise=True,
         )
-        return _run(config, topology(setup), out, domain)
+        return _run(config, topology(setup), out, env)
     finally:
         lock.close()
 
@@ -137,9 +141,18 @@ def check_model(model: Path) -> Path:
     return folder
 
 
+def check_security(keystore: Path | None) -> dict[str, str]:
+    """Variables that switch DDS security on; BringupError in one sentence where it can not be had."""
+    if keystore is None:
+        return {}
+    every = topology(Setup(bag="bag", report="report", supervise=True))
+    return secured(keystore, [process.name for process in every], os.environ)
+
+
 def command_line(process: Process, files: list[Path], namespace: str = "", log_level: str = "warn") -> list[str]:
     """How a process of the topology is started without ros2 run."""
     command = [sys.executable, "-m", process.module, "--ros-args", "--log-level", log_level]
+    command += enclave_arguments(process.name)
     if namespace:
         command += ["-r", f"__ns:=/{namespace.strip('/')}"]
     for file in files:
@@ -152,13 +165,12 @@ def environment(domain: int) -> dict[str, str]:
     return {**os.environ, **middleware_defaults(os.environ), **QUIET_ENV, "ROS_DOMAIN_ID": str(domain)}
 
 
-def _run(config: DriveConfig, processes: tuple[Process, ...], out: Path, domain: int) -> int:
+def _run(config: DriveConfig, processes: tuple[Process, ...], out: Path, env: dict[str, str]) -> int:
     chosen = out / "parameters.yaml"
     chosen.write_text(yaml.safe_dump(parameter_file(processes), sort_keys=False))
     files = [stack_parameters(), *([config.params_file.resolve()] if config.params_file else []), chosen]
     logs = out / "log"
     logs.mkdir()
-    env = environment(domain)
     group = ProcessGroup(logs)
     for process in processes:
         policy = RespawnPolicy() if config.respawn and process.respawn else NEVER
@@ -166,7 +178,7 @@ def _run(config: DriveConfig, processes: tuple[Process, ...], out: Path, domain:
         group.add(process.name, line, env, policy, process.ends_last)
     print(
         f"{config.road or config.scenario or config.sim} seed {config.seed}, {config.mode}, "
-        f"ROS domain {domain}; results in {out}",
+        f"ROS domain {env['ROS_DOMAIN_ID']}; results in {out}",
         flush=True,
     )
     group.run()

@@ -16,6 +16,7 @@ from launch_ros.actions import LifecycleNode
 from launch import LaunchDescription
 from wm_bringup.drive import QUIET_ENV
 from wm_bringup.processes import describe_end
+from wm_bringup.security import enclave_arguments
 from wm_bringup.supervision import NEVER, RespawnPolicy
 from wm_bringup.topology import Process
 
@@ -75,7 +76,7 @@ def lifecycle_nodes(
             name=process.name,
             namespace=namespace,
             parameters=[*parameter_files, process.parameters],
-            arguments=["--ros-args", "--log-level", log_level],
+            arguments=["--ros-args", "--log-level", log_level, *enclave_arguments(process.name)],
             additional_env=QUIET_ENV,
             output="screen",
             respawn=respawn and process.respawn,
