@@ -27,8 +27,9 @@ class Command:
 class VehicleInterface:
     """Holds the newest command; answers full braking once it is older than `watchdog_s`.
 
-    A command heard again is nothing new. One that counts back while commands come is from another sender, or from one
-    that began anew: full braking, until `watchdog_s` have passed without such.
+    A command that answers a frame older than that, or one yet to come, drives nothing: whoever sends it lives, but no
+    longer looks. A command heard again is nothing new. One that counts back while commands come is from another sender,
+    or from one that began anew: full braking, until `watchdog_s` have passed without such.
     Times are seconds of one clock that never goes back. The steering of the last command is kept while braking.
     """
 
@@ -50,6 +51,8 @@ class VehicleInterface:
         if math.isfinite(command.steering_angle) and math.isfinite(command.acceleration):
             steering = min(max(command.steering_angle, -STEER_MAX_RAD), STEER_MAX_RAD)
             acceleration = min(max(command.acceleration, -BRAKE_MAX_MPS2), ACCEL_MAX_MPS2)
+            if not 0.0 <= now_s - command.frame_ns * 1e-9 <= self.watchdog_s:
+                acceleration = min(acceleration, 0.0)
             self._action = np.asarray(from_physical(np.float32(steering), np.float32(acceleration)), np.float32)
         else:
             self._action = np.array([self._action[0], FULL_BRAKE[1]], np.float32)
