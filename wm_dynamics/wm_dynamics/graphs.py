@@ -57,14 +57,8 @@ class ScoreGraph(nn.Module):
         self.register_buffer("discount", model.config.gamma**steps)  # [H + 1]
 
     def forward(self, belief: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        count, horizon, _ = actions.shape
-        state = belief.expand(count, -1)
-        states, spreads = [], []
-        for step in range(horizon):
-            state, spread = self.rssm.imagine(state, actions[:, step])
-            states.append(state)
-            spreads.append(spread)
-        read = self.heads(torch.stack(states))  # each field [H, N]
+        states, spread = self.imagine(belief, actions)
+        read = self.heads(states)  # each field [H, N]
         # Still driving after step k; a sum of logarithms because ONNX knows no running product.
         alive = F.logsigmoid(read.continue_logit).cumsum(dim=0).exp()  # [H, N]
         before = torch.cat((torch.ones_like(alive[:1]), alive[:-1]))
@@ -74,8 +68,19 @@ class ScoreGraph(nn.Module):
             ret,
             read.collision_logit.sigmoid().amax(dim=0),
             read.off_road_logit.sigmoid().amax(dim=0),
-            torch.stack(spreads).mean(dim=0),
+            spread.mean(dim=0),
         )
+
+    def imagine(self, belief: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Beliefs [H, N, L] and the spread of the heads [H, N]."""
+        count, horizon, _ = actions.shape
+        state = belief.expand(count, -1)
+        states, spreads = [], []
+        for step in range(horizon):
+            state, spread = self.rssm.imagine(state, actions[:, step])
+            states.append(state)
+            spreads.append(spread)
+        return torch.stack(states), torch.stack(spreads)
 
 
 class ProposeGraph(nn.Module):

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from wm_dynamics.errors import ModelError
-from wm_dynamics.graphs import PROPOSALS, DecodeGraph, EncodeGraph, ObserveGraph, ProposeGraph, ScoreGraph
+from wm_dynamics.graphs import PROPOSALS, DecodeGraph, EncodeGraph, ObserveGraph, ProposeGraph
+from wm_dynamics.lean_score import LeanScoreGraph
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig, labels_in
 from wm_perception.durable import put_in_place, write_text
@@ -119,7 +120,7 @@ def export_graphs(model: WorldModel, folder: Path) -> list[str]:
             ["posterior", "surprise"],
         ),
         "score.onnx": (
-            ScoreGraph(model),
+            LeanScoreGraph(model),
             {"belief": belief, "actions": torch.zeros(CHUNK, model.config.horizon, 2)},
             ["ret", "collision", "off_road", "disagreement"],
         ),
