@@ -187,8 +187,13 @@ def engines() -> list[Row]:
                 "" if version_found else SETUP,
             )
         )
-    tensorrt = next((f"{name} {_version(name)}" for name in ("tensorrt", "tensorrt_rtx") if _version(name)), None)
-    found = f"{tensorrt} is installed; this version drives with onnxruntime" if tensorrt else "absent; not needed"
+    from wm_dynamics.engines.tensorrt_library import find_cuda, find_gpu, find_library
+
+    try:
+        library, gpu = find_library(), find_gpu(find_cuda())
+        found = f"{library.name} {library.version}; {gpu.name if gpu else 'no NVIDIA GPU, so not used'}"
+    except RuntimeError:
+        found = "absent; not needed without an NVIDIA GPU"
     rows.append(Row("engine tensorrt", "ok", found))
     return rows
 
