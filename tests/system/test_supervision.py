@@ -20,7 +20,7 @@ from wm_ros.topic_table import RECORDED
 from wm_training.bags.repair import repair
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
-STOP_S = 30.0
+STOP_S = 60.0
 SET_OFF_S = 4.0  # of the wall: so long the car drives before something happens to it
 
 

@@ -42,6 +42,7 @@ class StackNode(LifecycleNode):
         self.active = False
         self.health = Health(name)
         self.exit_code = 0
+        self.drains = False  # whether it takes what has arrived before it ends
         self.on_finish: Callable[[], None] | None = None  # set by `run`
         self.live: dict[str, Any] = {}  # parameters that may change while the node works, with their values
         self._rules: dict[str, Rule] = {}

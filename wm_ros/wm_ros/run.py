@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,7 @@ from rclpy.task import Future
 from wm_ros.exit_codes import EXIT_CONFIG, EXIT_FAILED
 from wm_ros.node import StackNode
 
+DRAIN_S = 1.0
 LEAVE_S = 8.0  # to leave the middleware; takes far below a second unless something in there hangs
 
 
@@ -51,6 +53,15 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
         reader.close()
 
 
+def _drain(executor: SingleThreadedExecutor, node: StackNode) -> None:
+    """Let a node take what had arrived when it was asked to end; at most DRAIN_S where more and more arrives."""
+    until_s, quiet = time.monotonic() + DRAIN_S, 0
+    while quiet < 3 and time.monotonic() < until_s:
+        before = node.health.seen
+        executor.spin_once(timeout_sec=0.05)
+        quiet = 0 if node.health.seen > before else quiet + 1
+
+
 def is_ours(error: BaseException) -> bool:
     """Whether an error is one of the stack's own: a sentence for the user rather than a bug."""
     return isinstance(error, RuntimeError) and type(error).__module__.partition(".")[0].startswith("wm_")
@@ -80,6 +91,8 @@ def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> N
             node.start()
             refused = EXIT_FAILED
             executor.spin_until_future_complete(stopped)
+            if node.drains:
+                _drain(executor, node)
             code = node.exit_code
         except Exception as error:
             if not is_ours(error):

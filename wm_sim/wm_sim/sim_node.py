@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from rclpy.duration import Duration
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
@@ -25,6 +26,7 @@ from wm_sim.scenarios import ROAD
 from wm_sim.session import TICK_NS, Session, Stage
 from wm_sim.vehicle_interface import Command
 
+ACKED_S = 1.0  # at the end, for what was sent last
 EVENT_TYPES = {
     "collision": DriveEvent.COLLISION,
     "off_road": DriveEvent.OFF_ROAD,
@@ -106,6 +108,7 @@ class SimNode(StackNode):
         for frame in self.session.halt():  # the vehicle does not leave while it rolls
             self.clock.publish(Clock(clock=to_stamp(self.session.clock_ns)))
             self.publish(frame)
+        self.status.wait_for_all_acked(Duration(seconds=ACKED_S))  # how it ended has to be known
 
     def cleanup(self) -> None:
         self.simulator.close()

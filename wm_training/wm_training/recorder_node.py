@@ -26,6 +26,7 @@ class RecorderNode(StackNode):
 
     def __init__(self) -> None:
         super().__init__("recorder_node")
+        self.drains = True
         self.out = self.declare("out", "", "Folder of the new bag; it must not exist.")
         self.when_exists = self.declare(
             "when_exists",
