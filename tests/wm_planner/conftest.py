@@ -10,6 +10,7 @@ import pytest
 
 from wm_dynamics.protocols import Outcome
 from wm_planner.safety import Clock, Decision, GateState, Inputs, Limits, PlanInput, decide
+from wm_planner.solvers import Bounds, Problem, Solver, make_solver, solver_config
 
 STEP_S = 0.1
 WHEELBASE_M, UNDERSTEER = 2.75, 0.002
@@ -129,6 +130,39 @@ def closed_loop() -> Callable:
     return run
 
 
+def unbound(before=(0.0, 0.0)) -> Bounds:
+    """Bounds that bind the action alone."""
+    one, step = np.ones(2, np.float32), np.full(2, 2.0, np.float32)
+    return Bounds(-one, one, step, step, np.asarray(before, np.float32))
+
+
+@pytest.fixture(scope="session")
+def free() -> Callable[..., Bounds]:
+    """Bounds that bind the action alone: `free(before=(0.1, 0.3))`."""
+    return unbound
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Solver]:
+    """A solver by name, seed and candidates of each iteration."""
+
+    def solver(name: str, seed: int = 0, candidates: tuple[int, ...] = (256, 128, 64)) -> Solver:
+        return make_solver(name, solver_config(name, candidates), np.random.default_rng(seed))
+
+    return solver
+
+
+@pytest.fixture(scope="session")
+def problem() -> Callable[..., Problem]:
+    """A problem from a score alone: `problem(score, bounds, proposals, deadline=...)`."""
+
+    def posed(score, bounds: Bounds | None = None, proposals: np.ndarray | None = None, **more) -> Problem:
+        none = np.zeros((0, 12, 2), np.float32)
+        return Problem(score, bounds or unbound(), none if proposals is None else proposals, **more)
+
+    return posed
+
+
 @dataclass(frozen=True)
 class Box:
     """A car-sized obstacle in base_link: middle of its rear (x, y), heading."""
@@ -164,6 +198,20 @@ def ray_cast(boxes: list[Box], lidar_x_m: float = 1.3) -> np.ndarray:
 @pytest.fixture
 def scan_of() -> Callable[[list[Box]], np.ndarray]:
     return ray_cast
+
+
+@pytest.fixture(scope="session")
+def scan_with() -> Callable[..., np.ndarray]:
+    """A free scan with returns in some sectors, counted from the one right of ahead (r0, r1…) or left of it (l0…)."""
+
+    def make(**ranges: float) -> np.ndarray:
+        scan = np.full(72, 60.0, np.float32)
+        for name, value in ranges.items():
+            number = int(name[1:])
+            scan[36 + number if name[0] == "l" else 35 - number] = value
+        return scan
+
+    return make
 
 
 @pytest.fixture

@@ -14,19 +14,10 @@ AHEAD = LIMITS.front_bumper_m - LIMITS.lidar_x_m  # of the lidar, m
 SECTOR_RAD = 2 * math.pi / 72
 
 
-def scan_with(**ranges: float) -> np.ndarray:
-    """A free scan with returns in some sectors, counted from the one right of ahead (r0, r1…) or left of it (l0…)."""
-    scan = np.full(72, 60.0, np.float32)
-    for name, value in ranges.items():
-        number = int(name[1:])
-        scan[36 + number if name[0] == "l" else 35 - number] = value
-    return scan
-
-
 # The corridor: 1.005 m to either side. Sector l0 spans 0 to 5 degrees: its arc at range r reaches r sin 5° to the left.
 
 
-def test_the_gap_is_measured_along_the_path_from_the_front_bumper_to_the_nearest_edge():
+def test_the_gap_is_measured_along_the_path_from_the_front_bumper_to_the_nearest_edge(scan_with):
     gap = nearest_gap(scan_with(l0=10.0), 0.0, 0.0, LIMITS)
     assert gap == pytest.approx(10.0 * math.cos(SECTOR_RAD) - AHEAD, abs=2e-3)
     assert nearest_gap(scan_with(r0=10.0), 0.0, 0.0, LIMITS) == pytest.approx(gap, abs=2e-3)
@@ -37,7 +28,7 @@ def test_the_gap_is_measured_along_the_path_from_the_front_bumper_to_the_nearest
 
 
 @pytest.mark.parametrize("side", ["l", "r"])
-def test_an_arc_counts_when_half_of_it_lies_in_the_corridor(side):
+def test_an_arc_counts_when_half_of_it_lies_in_the_corridor(side, scan_with):
     def gap(number, metres):
         return nearest_gap(scan_with(**{f"{side}{number}": metres}), 0.0, 0.0, LIMITS)
 
@@ -52,7 +43,7 @@ def test_an_arc_counts_when_half_of_it_lies_in_the_corridor(side):
     assert math.isfinite(nearest_gap(scan_with(**{f"{side}0": 12.5}), 0.0, 0.0, limits))
 
 
-def test_two_neighbouring_sectors_that_see_one_thing_count_though_neither_is_half_inside():
+def test_two_neighbouring_sectors_that_see_one_thing_count_though_neither_is_half_inside(scan_with):
     assert math.isfinite(nearest_gap(scan_with(l0=40.0, r0=40.0), 0.0, 0.0, LIMITS))
     assert math.isfinite(nearest_gap(scan_with(l0=40.0, r0=41.45), 0.0, 0.0, LIMITS))
     assert math.isinf(nearest_gap(scan_with(l0=40.0, r0=41.55), 0.0, 0.0, LIMITS))  # two things
@@ -65,7 +56,7 @@ def test_two_neighbouring_sectors_that_see_one_thing_count_though_neither_is_hal
     assert math.isinf(nearest_gap(scan_with(l0=edge + 0.6, r0=edge + 0.6), 0.0, 0.0, narrow))
 
 
-def test_a_pair_counts_only_with_half_the_cars_width_between_them():
+def test_a_pair_counts_only_with_half_the_cars_width_between_them(scan_with):
     narrow = replace(LIMITS, half_width_m=0.3, corridor_margin_m=0.0, corridor_overlap=1.0)
     beside = math.sin(SECTOR_RAD)  # second sector from r sin 5° on: 0.3 - 0.0872 r inside
     assert math.isinf(nearest_gap(scan_with(l1=2.9, l2=2.9), 0.0, 0.0, narrow))
@@ -74,7 +65,7 @@ def test_a_pair_counts_only_with_half_the_cars_width_between_them():
     assert math.isfinite(nearest_gap(scan_with(l0=15.0, r0=15.0), 0.0, 0.0, wide))
 
 
-def test_near_returns_count_too():
+def test_near_returns_count_too(scan_with):
     close = replace(LIMITS, front_bumper_m=0.5, lidar_x_m=0.2)
     assert nearest_gap(scan_with(l0=0.9), 0.0, 0.0, close) == pytest.approx(0.9 * math.cos(SECTOR_RAD) - 0.3, abs=1e-3)
 
@@ -87,20 +78,20 @@ def test_opposite_paths_are_two_paths():
     assert math.isinf(nearest_gap(scan, 0.02, -0.02, LIMITS))
 
 
-def test_a_pair_reports_the_nearer_of_the_two():
+def test_a_pair_reports_the_nearer_of_the_two(scan_with):
     gap = nearest_gap(scan_with(l0=41.0, r0=40.0), 0.0, 0.0, LIMITS)
     assert gap == pytest.approx(40.0 * math.cos(SECTOR_RAD) - AHEAD, abs=5e-3)
     assert nearest_gap(scan_with(l0=40.0, r0=41.0), 0.0, 0.0, LIMITS) == pytest.approx(gap, abs=5e-3)
 
 
 @pytest.mark.parametrize("nothing", [0.0, -1.0, 59.9, 60.0, math.nan, math.inf])
-def test_a_range_that_is_no_return_is_none(nothing):
+def test_a_range_that_is_no_return_is_none(nothing, scan_with):
     assert math.isinf(nearest_gap(scan_with(l0=nothing, r0=nothing), 0.0, 0.0, LIMITS))
     assert math.isfinite(nearest_gap(scan_with(l0=nothing, r0=5.0), 0.0, 0.0, LIMITS))
     assert math.isfinite(nearest_gap(scan_with(l0=59.8, r0=59.8), 0.0, 0.0, LIMITS))
 
 
-def test_only_what_is_ahead_within_eighty_degrees_counts():
+def test_only_what_is_ahead_within_eighty_degrees_counts(scan_with):
     wide = replace(LIMITS, half_width_m=2.0, corridor_margin_m=1.0, front_bumper_m=0.5, lidar_x_m=0.0)
     at_77 = scan_with(l15=2.5)
     assert nearest_gap(at_77, 0.0, 0.0, wide) == pytest.approx(0.0)
@@ -109,7 +100,7 @@ def test_only_what_is_ahead_within_eighty_degrees_counts():
     assert nearest_gap(scan_with(r15=2.5), 0.0, 0.0, wide) == pytest.approx(0.0)
 
 
-def test_what_is_beside_the_car_more_than_half_a_metre_behind_the_bumper_is_not_ahead():
+def test_what_is_beside_the_car_more_than_half_a_metre_behind_the_bumper_is_not_ahead(scan_with):
     long = replace(LIMITS, half_width_m=2.0)
     just_ahead = (AHEAD - 0.45) / math.cos(8 * SECTOR_RAD)
     assert nearest_gap(scan_with(l7=just_ahead), 0.0, 0.0, long) == 0.0
@@ -140,7 +131,7 @@ def test_on_a_curve_the_corridor_bends_with_the_path(curvature):
     assert gap == pytest.approx(along.min() - LIMITS.front_bumper_m, abs=1e-4)
 
 
-def test_a_return_behind_the_middle_of_a_tight_turn_is_not_in_the_path():
+def test_a_return_behind_the_middle_of_a_tight_turn_is_not_in_the_path(scan_with):
     wide = replace(LIMITS, half_width_m=2.0, corridor_margin_m=1.0)
     scan = scan_with(l14=9.0)  # 72.5 degrees to the left: beyond a quarter of a turn of radius 4 m
     assert math.isinf(nearest_gap(scan, 0.25, 0.25, wide))
@@ -165,7 +156,7 @@ def test_far_away_both_paths_have_to_agree_and_near_either_is_enough():
     assert math.isinf(nearest_gap(near, 0.0, 0.0, LIMITS))
 
 
-def test_a_return_twelve_metres_ahead_is_near():
+def test_a_return_twelve_metres_ahead_is_near(scan_with):
     def one_path(metres):
         scan = scan_with(l0=metres)
         return nearest_gap(scan, 0.0, 0.2, LIMITS)  # the planned path turns away

@@ -14,15 +14,6 @@ LIMITS = Limits()
 SECTOR_RAD = 2 * math.pi / 72
 
 
-def scan_with(**ranges: float) -> np.ndarray:
-    """A free scan with returns in some sectors, counted from the one right of ahead (r0, r1…) or left of it (l0…)."""
-    scan = np.full(72, 60.0, np.float32)
-    for name, value in ranges.items():
-        number = int(name[1:])
-        scan[36 + number if name[0] == "l" else 35 - number] = value
-    return scan
-
-
 def on_arc(curvature: float, along: float, beside: float = 0.0) -> tuple[float, float]:
     """Bearing and range from the lidar of a place `along` the arc from base_link, `beside` it to the left."""
     bend = curvature * along
@@ -39,18 +30,22 @@ def tracked(before: ScanTrack | None, scan: np.ndarray, stamp_ns=10**9, speed=10
     return update_track(inputs, LIMITS, GateState(track=before, speed_mps=speed, **memory))
 
 
-def gap_of(metres: float) -> float:
-    return nearest_gap(scan_with(l0=metres, r0=metres), 0.0, 0.0, LIMITS)
+@pytest.fixture
+def gap_of(seen):
+    """The gap to a thing straight ahead at a range from the lidar."""
+    return lambda metres: nearest_gap(seen(metres), 0.0, 0.0, LIMITS)
 
 
-def seen(metres: float) -> np.ndarray:
-    return scan_with(l0=metres, r0=metres)
+@pytest.fixture
+def seen(scan_with):
+    """The scan of a thing straight ahead at a range from the lidar."""
+    return lambda metres: scan_with(l0=metres, r0=metres)
 
 
-FREE = scan_with()
+FREE = np.full(72, 60.0, np.float32)
 
 
-def test_a_thing_seen_for_the_first_time_has_no_speed_yet():
+def test_a_thing_seen_for_the_first_time_has_no_speed_yet(gap_of, seen):
     assert tracked(None, seen(20.0)) == ScanTrack(10**9, gap_of(20.0), 0.0, 1)
     assert tracked(None, FREE) == ScanTrack(10**9, math.inf, 0.0, 0)
     empty = ScanTrack(9 * 10**8, math.inf, 0.0, 0)
@@ -61,13 +56,13 @@ def test_a_thing_seen_for_the_first_time_has_no_speed_yet():
     assert tracked(ahead_of_time, seen(20.0)).hits == 1
 
 
-def test_the_second_sight_gives_a_cautious_speed():
+def test_the_second_sight_gives_a_cautious_speed(gap_of, seen):
     track = tracked(ScanTrack(8 * 10**8, gap_of(20.0) + 1.0, 0.0, 1), seen(20.0))
     assert track.hits == 2 and track.gap_m == pytest.approx(gap_of(20.0))
     assert track.rate_mps == pytest.approx(-0.7 * 1.0 / 0.2)
 
 
-def test_from_then_on_gap_and_rate_are_filtered():
+def test_from_then_on_gap_and_rate_are_filtered(gap_of, seen):
     gap = gap_of(20.0)
     track = tracked(ScanTrack(9 * 10**8, gap + 0.8, -4.0, 2), seen(20.0))
     error = gap - (gap + 0.8 - 0.4)
@@ -76,14 +71,14 @@ def test_from_then_on_gap_and_rate_are_filtered():
     assert track.hits == 3 and not track.coasted
 
 
-def test_a_gap_is_never_below_nothing_and_closes_at_most_at_our_own_speed():
+def test_a_gap_is_never_below_nothing_and_closes_at_most_at_our_own_speed(gap_of, seen):
     touching = tracked(ScanTrack(9 * 10**8, 0.1, -9.0, 5), seen(2.0))
     assert touching.gap_m == 0.0
     slow = tracked(ScanTrack(9 * 10**8, gap_of(20.0) + 2.0, -9.0, 5), seen(20.0), speed=3.0)
     assert slow.rate_mps == -3.0
 
 
-def test_a_jump_of_more_than_three_metres_is_another_thing():
+def test_a_jump_of_more_than_three_metres_is_another_thing(gap_of, seen):
     near = gap_of(20.0)
     assert tracked(ScanTrack(9 * 10**8, near + 2.99, 0.0, 5), seen(20.0)).hits == 6
     assert tracked(ScanTrack(9 * 10**8, near - 2.99, 0.0, 5), seen(20.0)).hits == 6
@@ -101,7 +96,7 @@ def test_one_scan_may_miss_a_thing_that_three_have_seen():
     assert tracked(ScanTrack(9 * 10**8, 0.1, -4.0, 3), FREE).gap_m == 0.0
 
 
-def test_the_curvature_goes_on_with_the_track_whatever_is_seen():
+def test_the_curvature_goes_on_with_the_track_whatever_is_seen(gap_of, seen):
     def bent(before, scan):
         return tracked(replace(before, stamp_ns=9 * 10**8, curvature_1pm=0.004), scan).curvature_1pm
 
