@@ -189,6 +189,7 @@ def test_carracing_turns_left_for_left_and_meets_targets_of_acceleration(carraci
     assert before - braked.speed_mps == pytest.approx(1.5, rel=0.25)
 
 
+@pytest.mark.slow
 def test_carracing_pays_its_own_reward_and_ends_after_its_own_thousand_frames(carracing) -> None:
     standing = drive(carracing, "lap", 7, [(0.0, -1.0)] * 999)
     assert not standing[-1].truncated and standing[-1].speed_mps == pytest.approx(0.0, abs=0.01)
