@@ -186,7 +186,7 @@ class Recorder:
 @pytest.mark.parametrize(("sensor", "value"), [("camera", 0), ("scan", 60.0)])
 def test_a_blacked_out_sensor_shows_nothing(sensor: str, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = Recorder()
-    monkeypatch.setattr(evaluate, "make_agent", lambda name, seed: agent)
+    monkeypatch.setattr(evaluate, "make_agent", lambda *_: agent)
     with pytest.raises(EnoughError):
         drive_episode(EvalConfig(blackout=sensor), "stop_go", SEED)
     assert len(agent.seen) == 4
