@@ -8,26 +8,12 @@ import pytest
 from wm_planner import PlannerError
 from wm_planner.braking_tail import BrakingConfig, braking_tails, stop_risk
 from wm_planner.planner import Planner, PlannerConfig, Status
-from wm_planner.solvers import SOLVERS, Bounds, Problem, Scored, make_solver, solver_config
+from wm_planner.solvers import SOLVERS, Scored
 from wm_planner.solvers.deadline import Deadline
 
 SEARCHING = [name for name in SOLVERS if name != "policy"]
 HORIZON, STEP_S = 12, 0.1
 NONE = np.zeros((0, HORIZON, 2), np.float32)
-
-
-def free(before=(0.0, 0.0)) -> Bounds:
-    """Bounds that bind the action alone."""
-    one, step = np.ones(2, np.float32), np.full(2, 2.0, np.float32)
-    return Bounds(-one, one, step, step, np.asarray(before, np.float32))
-
-
-def make(name, seed=0, candidates=(256, 128, 64)):
-    return make_solver(name, solver_config(name, candidates), np.random.default_rng(seed))
-
-
-def problem(score, bounds=None, proposals=NONE, **more) -> Problem:
-    return Problem(score, bounds or free(), proposals, **more)
 
 
 class Junction:
@@ -51,12 +37,18 @@ class Junction:
         return Scored(place.astype(np.float32), risk.astype(np.float32), actions[:, 0].copy())
 
 
-def verifying(score, bounds, **more):
-    verify = partial(stop_risk, score=score, bounds=bounds, config=BrakingConfig(), chunk=64)
-    return problem(score, bounds, verify=verify, **more)
+@pytest.fixture
+def verifying(problem):
+    """A problem whose answers have to leave a safe stop."""
+
+    def posed(score, bounds, **more):
+        verify = partial(stop_risk, score=score, bounds=bounds, config=BrakingConfig(), chunk=64)
+        return problem(score, bounds, verify=verify, **more)
+
+    return posed
 
 
-def test_a_tail_is_the_plan_s_first_steps_and_then_the_brakes_with_the_steering_kept():
+def test_a_tail_is_the_plan_s_first_steps_and_then_the_brakes_with_the_steering_kept(free):
     plans = np.random.default_rng(0).uniform(-1, 1, (3, HORIZON, 2)).astype(np.float32)
     tails = braking_tails(plans, free(), BrakingConfig(after=2, levels=(-1.0, -0.5)))
     assert tails.shape == (6, HORIZON, 2)
@@ -67,7 +59,7 @@ def test_a_tail_is_the_plan_s_first_steps_and_then_the_brakes_with_the_steering_
             np.testing.assert_array_equal(tail[2:, 1], np.float32(level))
 
 
-def test_one_safe_stop_is_enough_and_scores_that_are_not_finite_are_none():
+def test_one_safe_stop_is_enough_and_scores_that_are_not_finite_are_none(free):
     def soft_is_safe(actions):
         assert len(actions) % 64 == 0
         risk = np.where(actions[:, -1, 1] == -1.0, 3.0, 0.5).astype(np.float32)
@@ -80,7 +72,9 @@ def test_one_safe_stop_is_enough_and_scores_that_are_not_finite_are_none():
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_who_could_no_longer_stop_before_the_junction_waits_when_stops_are_verified(name):
+def test_who_could_no_longer_stop_before_the_junction_waits_when_stops_are_verified(
+    name, free, make, problem, verifying
+):
     score, bounds = Junction(), free()
     hurry = np.tile(np.float32([0.0, 1.0]), (1, HORIZON, 1))
     rash = make(name).solve(problem(score, bounds, hurry))
@@ -96,7 +90,7 @@ def test_who_could_no_longer_stop_before_the_junction_waits_when_stops_are_verif
 
 
 @pytest.mark.parametrize("name", list(SOLVERS))
-def test_where_no_stop_is_safe_the_plan_says_so(name):
+def test_where_no_stop_is_safe_the_plan_says_so(name, free, make, problem, verifying):
     def hopeless(actions):
         braking = (actions[:, 2:, 1] < 0.0).all(axis=1)
         return Scored(actions[:, :, 1].sum(axis=1), np.where(braking, 2.0, 0.0).astype(np.float32), actions[:, 0])
@@ -109,7 +103,7 @@ def test_where_no_stop_is_safe_the_plan_says_so(name):
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_the_deadline_leaves_room_for_the_verification(name):
+def test_the_deadline_leaves_room_for_the_verification(name, free, make, verifying):
     now = [0.0]
 
     def score(actions):

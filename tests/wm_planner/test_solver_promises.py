@@ -15,7 +15,6 @@ from wm_planner.solvers import (
     ICemConfig,
     MppiConfig,
     PolicyConfig,
-    Problem,
     RandomConfig,
     Scored,
     make_solver,
@@ -33,20 +32,6 @@ def near(actions):
     """Value: minus the squared distance to the goal; everything is safe."""
     value = -np.square(actions - GOAL).sum(axis=(1, 2))
     return Scored(value, np.zeros(len(actions), np.float32), actions[:, 0].copy())
-
-
-def free(before=(0.0, 0.0)) -> Bounds:
-    """Bounds that bind the action alone."""
-    one, step = np.ones(2, np.float32), np.full(2, 2.0, np.float32)
-    return Bounds(-one, one, step, step, np.asarray(before, np.float32))
-
-
-def make(name, seed=0, candidates=(256, 128, 64)):
-    return make_solver(name, solver_config(name, candidates), np.random.default_rng(seed))
-
-
-def problem(score, bounds=None, proposals=NONE, **more) -> Problem:
-    return Problem(score, bounds or free(), proposals, **more)
 
 
 class Ticks:
@@ -78,7 +63,7 @@ class Asked:
 @pytest.mark.parametrize("name", list(SOLVERS))
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_bounds_and_steps_hold_for_every_candidate_whatever_they_are(name, data):
+def test_bounds_and_steps_hold_for_every_candidate_whatever_they_are(name, data, make, problem):
     number = lambda low, high: st.floats(low, high, width=32)  # noqa: E731
     pair = lambda low, high: np.array(data.draw(st.tuples(number(low, high), number(low, high))), np.float32)  # noqa: E731
     low, high = pair(-1.0, 0.0), pair(0.0, 1.0)
@@ -102,7 +87,7 @@ def test_bounds_and_steps_hold_for_every_candidate_whatever_they_are(name, data)
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_the_plan_is_the_best_feasible_candidate_that_was_evaluated(name):
+def test_the_plan_is_the_best_feasible_candidate_that_was_evaluated(name, make, problem):
     def risky(actions):
         scored = near(actions)
         return Scored(scored.value, (1.0 + actions[:, 0, 0]).astype(np.float32), scored.detail)  # right turns only
@@ -116,7 +101,7 @@ def test_the_plan_is_the_best_feasible_candidate_that_was_evaluated(name):
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_braking_the_held_action_proposals_and_the_last_plan_are_always_looked_at(name):
+def test_braking_the_held_action_proposals_and_the_last_plan_are_always_looked_at(name, free, make, problem):
     proposal = np.full((1, HORIZON, 2), 0.25, np.float32)
     solver, first = make(name), Asked(near)
     limits = free(before=(0.1, 0.3))
@@ -132,7 +117,7 @@ def test_braking_the_held_action_proposals_and_the_last_plan_are_always_looked_a
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_the_same_seed_gives_the_same_plans_and_another_seed_others(name):
+def test_the_same_seed_gives_the_same_plans_and_another_seed_others(name, make, problem):
     def plans(seed):
         solver = make(name, seed)
         return [solver.solve(problem(near)).actions for _ in range(3)]
@@ -142,7 +127,7 @@ def test_the_same_seed_gives_the_same_plans_and_another_seed_others(name):
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_a_deadline_gives_the_best_so_far(name):
+def test_a_deadline_gives_the_best_so_far(name, make, problem):
     counts = []
     for seconds in (0.5, 3.5, 5.5, 1e9):
         score = Asked(near)
@@ -155,7 +140,7 @@ def test_a_deadline_gives_the_best_so_far(name):
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_scores_that_are_not_finite_or_all_alike_do_no_harm(name):
+def test_scores_that_are_not_finite_or_all_alike_do_no_harm(name, make, problem):
     def broken(actions):
         value = near(actions).value
         value[::2] = np.nan
@@ -207,6 +192,6 @@ def test_settings_of_another_solver_are_refused():
 
 
 @pytest.mark.parametrize("name", list(SOLVERS))
-def test_every_solver_has_settings_of_its_own_at_any_budget(name):
+def test_every_solver_has_settings_of_its_own_at_any_budget(name, make, problem):
     assert getattr(solver_config(name, (128, 64)), "candidates", (128, 64)) == (128, 64)
     assert make(name).solve(problem(near)).finite

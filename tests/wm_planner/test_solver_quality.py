@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from wm_planner.solvers import Bounds, Problem, Scored, make_solver, solver_config
+from wm_planner.solvers import Scored
 
 SEARCHING = ("icem", "cem", "mppi", "random")
 REFITTING = ("icem", "cem", "mppi")
@@ -84,74 +84,70 @@ def starts(count: int) -> np.ndarray:
 STARTS = starts(12)
 
 
-def free(before=(0.0, 0.0)) -> Bounds:
-    """Bounds that bind the action alone."""
-    one, step = np.ones(2, np.float32), np.full(2, 2.0, np.float32)
-    return Bounds(-one, one, step, step, np.asarray(before, np.float32))
-
-
-def make(name, seed=0, candidates=(256, 128, 64)):
-    return make_solver(name, solver_config(name, candidates), np.random.default_rng(seed))
-
-
-def problem(score, bounds=None, proposals=NONE, **more) -> Problem:
-    return Problem(score, bounds or free(), proposals, **more)
-
-
-@cache
-def plan_cost(name: str, candidates: tuple[int, ...] = (256, 128, 64)) -> float:
+@pytest.fixture(scope="module")
+def plan_cost(make, problem):
     """Cost of single plans from rest, over all starts, in units of the optimum."""
-    costs = [-make(name, seed, candidates).solve(problem(PointMass(s))).value for seed, s in enumerate(STARTS)]
-    return sum(costs) / sum(PointMass(state).best for state in STARTS)
+
+    @cache
+    def cost(name: str, candidates: tuple[int, ...] = (256, 128, 64)) -> float:
+        costs = [-make(name, seed, candidates).solve(problem(PointMass(s))).value for seed, s in enumerate(STARTS)]
+        return sum(costs) / sum(PointMass(state).best for state in STARTS)
+
+    return cost
 
 
-@cache
-def run_cost(name: str, candidates: tuple[int, ...], warm: bool) -> float:
+@pytest.fixture(scope="module")
+def run_cost(make, problem, free):
     """Cost of 12 steps driven by replanning at each, and of what is left then, in units of the optimum."""
-    total = 0.0
-    for seed, state in enumerate(STARTS):
-        solver, mass, before = make(name, seed, candidates), PointMass(state), np.zeros(2)
-        for _ in range(12):
-            if not warm:
-                solver.reset()
-            before = solver.solve(problem(mass, free(before))).actions[0]
-            after = mass.moved(before)
-            total += float(mass.cost(before[None, None])[0]) - after.best
-            mass = after
-        total += mass.best
-    return total / sum(PointMass(state).best for state in STARTS)
+
+    @cache
+    def cost(name: str, candidates: tuple[int, ...], warm: bool) -> float:
+        total = 0.0
+        for seed, state in enumerate(STARTS):
+            solver, mass, before = make(name, seed, candidates), PointMass(state), np.zeros(2)
+            for _ in range(12):
+                if not warm:
+                    solver.reset()
+                before = solver.solve(problem(mass, free(before))).actions[0]
+                after = mass.moved(before)
+                total += float(mass.cost(before[None, None])[0]) - after.best
+                mass = after
+            total += mass.best
+        return total / sum(PointMass(state).best for state in STARTS)
+
+    return cost
 
 
 @pytest.mark.parametrize(("name", "factor"), [("icem", 1.2), ("cem", 1.35), ("mppi", 1.2), ("random", 1.9)])
-def test_a_double_integrator_costs_little_more_than_under_its_optimal_regulator(name, factor):
+def test_a_double_integrator_costs_little_more_than_under_its_optimal_regulator(name, factor, plan_cost):
     assert 0.999 <= plan_cost(name) <= factor
 
 
 @pytest.mark.parametrize(("name", "factor"), [("icem", 1.15), ("cem", 1.25), ("mppi", 1.15)])
-def test_replanning_with_a_warm_start_comes_close_to_the_optimal_regulator(name, factor):
+def test_replanning_with_a_warm_start_comes_close_to_the_optimal_regulator(name, factor, run_cost):
     assert 0.999 <= run_cost(name, (128, 64, 64), warm=True) <= factor
 
 
 @pytest.mark.parametrize("name", REFITTING)
-def test_a_warm_start_drives_better_than_a_cold_one_with_the_same_effort(name):
+def test_a_warm_start_drives_better_than_a_cold_one_with_the_same_effort(name, run_cost):
     assert run_cost(name, (64,), warm=True) < 0.95 * run_cost(name, (64,), warm=False)
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_more_candidates_give_better_plans(name):
+def test_more_candidates_give_better_plans(name, plan_cost):
     costs = [plan_cost(name, budget) for budget in ((64,), (128, 64, 64), (256, 128, 64), (1024, 512, 256))]
     assert all(later < 1.03 * earlier for earlier, later in pairwise(costs))
     assert costs[-1] < costs[0]
 
 
 @pytest.mark.parametrize("name", REFITTING)
-def test_refitting_beats_random_shooting_with_the_same_effort(name):
+def test_refitting_beats_random_shooting_with_the_same_effort(name, plan_cost, run_cost):
     assert plan_cost(name) < 0.9 * plan_cost("random")
     assert run_cost(name, (128, 64, 64), warm=True) < 0.9 * run_cost("random", (128, 64, 64), warm=True)
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-def test_it_passes_an_obstacle_on_one_side_and_never_through(name):
+def test_it_passes_an_obstacle_on_one_side_and_never_through(name, make, problem):
     score = TwoWays()
     for seed in range(8):
         solver = make(name, seed)
