@@ -18,6 +18,7 @@ from typing import Annotated, Any, Protocol
 
 import tyro
 
+from wm_bringup.bench_anytime import AnytimeBench
 from wm_bringup.bench_latency import LatencyBench
 from wm_bringup.bench_memory import MemoryBench
 from wm_bringup.bench_peers import PEERS, PeerCase
@@ -91,6 +92,7 @@ What = (
     | Annotated[BagsBench, tyro.conf.subcommand("bags")]
     | Annotated[GateBench, tyro.conf.subcommand("gate")]
     | Annotated[PlannerBench, tyro.conf.subcommand("planner")]
+    | Annotated[AnytimeBench, tyro.conf.subcommand("anytime")]
     | Annotated[LatencyBench, tyro.conf.subcommand("latency")]
     | Annotated[MemoryBench, tyro.conf.subcommand("memory")]
 )
@@ -138,6 +140,7 @@ RUNS = {  # imported when asked for
     BagsBench: ("wm_bringup.bench_bags", "bench_bags"),
     GateBench: ("wm_bringup.bench_gate", "bench_gate"),
     PlannerBench: ("wm_bringup.bench_planner", "bench_planner"),
+    AnytimeBench: ("wm_bringup.bench_anytime", "bench_anytime"),
     LatencyBench: ("wm_bringup.bench_latency", "bench_latency"),
     MemoryBench: ("wm_bringup.bench_memory", "bench_memory"),
 }
