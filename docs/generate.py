@@ -246,6 +246,8 @@ def row_of(call: ast.Call, names: Names) -> str | None:
 
 # Measured figures.
 
+COLUMNS = ("episodes", "success_rate", "success_ci95", "driving_score", "at_fault_collisions", "off_road", "red_lights")
+
 
 def keep_measured(reports: list[Path]) -> None:
     """Put evaluation reports into the model's metrics.json, each under its agent and suite."""
@@ -253,33 +255,40 @@ def keep_measured(reports: list[Path]) -> None:
     kept = metrics.setdefault("closed_loop", {})
     for path in reports:
         report = json.loads(path.read_text())
-        drop = ("episode_list", "families")
         name = f"{report['agent'].split(':')[0]} {report['suite']}"
-        kept[name + (" without camera" if report.get("blackout") == "camera" else "")] = {
-            key: value for key, value in report.items() if key not in drop
-        }
+        row = {key: value for key, value in report.items() if key not in ("episode_list", "families")}
+        if report["agent"].startswith("model"):
+            families = {k: v for k, v in report["families"].items() if v["episodes"]}
+            row["families"] = {k: {key: v[key] for key in COLUMNS} for k, v in families.items()}
+        kept[name + (" without camera" if report.get("blackout") == "camera" else "")] = row
     partial = METRICS.with_suffix(".partial")
     partial.write_text(json.dumps(metrics, indent=1) + "\n")
     partial.replace(METRICS)
 
 
 def measured() -> str:
-    """The table of README.md."""
+    """The table of README.md: every report kept, the model's by family too."""
     kept: dict[str, Any] = json.loads(METRICS.read_text()).get("closed_loop", {}) if METRICS.is_file() else {}
     if not kept:
         return "Not measured yet: run the commands above, then `python docs/generate.py --measured FILE...`."
     lines = [
-        "| agent, suite | drives | success (95 % interval) | driving score | at-fault crashes | off road | plan p99 |",
+        "| agent, suite | drives | success (95 % interval) | score | at-fault crashes | off road | red lights |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in kept.items():
-        low, high = row["success_ci95"]
-        lines.append(
-            f"| {name} | {row['episodes']} | {row['success_rate']:.2f} ({low:.2f} to {high:.2f}) "
-            f"| {row['driving_score']:.1f} | {row['at_fault_collisions']} | {row['off_road']} "
-            f"| {row['plan_ms']['p99']:.1f} ms |"
-        )
+        lines.append(measured_row(name, row))
+        families = row.get("families", {})
+        lines += [measured_row(f"{name.split()[0]} {family}", families[family]) for family in families]
     return "\n".join(lines)
+
+
+def measured_row(name: str, row: dict[str, Any]) -> str:
+    """One line of that table."""
+    low, high = row["success_ci95"]
+    return (
+        f"| {name} | {row['episodes']} | {row['success_rate']:.2f} ({low:.2f} to {high:.2f}) "
+        f"| {row['driving_score']:.1f} | {row['at_fault_collisions']} | {row['off_road']} | {row['red_lights']} |"
+    )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class ObjectiveConfig:
     )
     jerk_weight: float = setting(0.05, "Penalty, return at a mean square longitudinal jerk of (10 m/s³)².", 0.0, _MOST)
     policy_weight: float = setting(
-        0.0, "Penalty, return at a mean square departure from the policy's proposal of (2 m/s²)².", 0.0, _MOST
+        2.0, "Penalty, return at a mean square departure from the policy's proposal of (2 m/s²)².", 0.0, _MOST
     )
 
     def __post_init__(self) -> None:
