@@ -102,7 +102,9 @@ def test_a_signal_ends_a_node_cleanly_even_when_it_comes_three_times(pinger, num
         ("fault:=configure", "model nowhere: no such folder. Name a model folder."),
     ],
 )
-def test_what_is_wrong_at_start_is_one_sentence_and_an_exit_code_of_its_own(pinger, parameter: str, sentence: str) -> None:
+def test_what_is_wrong_at_start_is_one_sentence_and_an_exit_code_of_its_own(
+    pinger, parameter: str, sentence: str
+) -> None:
     process = pinger(parameter)
     out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == EXIT_CONFIG
@@ -144,9 +146,7 @@ def test_a_node_that_hangs_while_it_leaves_the_middleware_ends_and_shows_where(p
 def test_a_node_that_finishes_chooses_its_exit_code(observer, pinger) -> None:
     process = pinger()
     questions = observer.create_publisher(Plan, PLAN.name, PLAN.qos)
-    wait_for(
-        observer, lambda: questions.publish(Plan(status=Plan.STATUS_TIMEOUT)) or process.poll() is not None
-    )
+    wait_for(observer, lambda: questions.publish(Plan(status=Plan.STATUS_TIMEOUT)) or process.poll() is not None)
     assert process.returncode == 3
 
 
