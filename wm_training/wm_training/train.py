@@ -51,7 +51,7 @@ class TrainConfig:
     """Frames a step and process of the encoder alone."""
     joint_steps: int = 0
     """Steps of the whole model after those; a step sees batch x length frames."""
-    dynamics_steps: int = 6000
+    dynamics_steps: int = 8000
     """Steps after those, with the encoder finished: everything behind it, on more windows a step."""
     batch: int = 24
     """Windows a step and process of the whole model."""
@@ -59,7 +59,7 @@ class TrainConfig:
     """Windows a step and process once the encoder is finished."""
     length: int = 30
     """Frames a window, 0.1 s each."""
-    imagination_steps: int = 400
+    imagination_steps: int = 0
     """Steps in which the policy and the value then learn by driving in the finished model; 0: none."""
     imagination_batch: int = 32
     """Windows a step from which imagination starts."""
