@@ -66,7 +66,7 @@ def test_a_stricter_limit_keeps_the_plan_further_from_the_edge(lane_engine, car)
     """The lane's far edge pulls, because the value counts nothing but going left there."""
     certain = lane_engine.score
     lane_engine.score = lambda b, a: replace(certain(b, a), ret=a[:, :, 0].sum(axis=1))
-    pulled = ObjectiveConfig(off_road_weight=0.0, lateral_jerk_weight=0.0, steering_rate_weight=0.0)
+    pulled = ObjectiveConfig(off_road_weight=0.0, lateral_jerk_weight=0.0, steering_rate_weight=0.0, policy_weight=0.0)
     probability = {}
     for limit in (0.05, 0.2, 0.8):
         config = PlannerConfig(objective=replace(pulled, off_road_max=limit))
