@@ -18,6 +18,7 @@ from typing import Annotated, Any, Protocol
 
 import tyro
 
+from wm_bringup.bench_adversary import AdversaryBench
 from wm_bringup.bench_anytime import AnytimeBench
 from wm_bringup.bench_latency import LatencyBench
 from wm_bringup.bench_memory import MemoryBench
@@ -91,6 +92,7 @@ What = (
     Annotated[SimBench, tyro.conf.subcommand("sim")]
     | Annotated[BagsBench, tyro.conf.subcommand("bags")]
     | Annotated[GateBench, tyro.conf.subcommand("gate")]
+    | Annotated[AdversaryBench, tyro.conf.subcommand("adversary")]
     | Annotated[PlannerBench, tyro.conf.subcommand("planner")]
     | Annotated[AnytimeBench, tyro.conf.subcommand("anytime")]
     | Annotated[LatencyBench, tyro.conf.subcommand("latency")]
@@ -139,6 +141,7 @@ RUNS = {  # imported when asked for
     SimBench: ("wm_bringup.bench", "bench_sim"),
     BagsBench: ("wm_bringup.bench_bags", "bench_bags"),
     GateBench: ("wm_bringup.bench_gate", "bench_gate"),
+    AdversaryBench: ("wm_bringup.bench_adversary", "bench_adversary"),
     PlannerBench: ("wm_bringup.bench_planner", "bench_planner"),
     AnytimeBench: ("wm_bringup.bench_anytime", "bench_anytime"),
     LatencyBench: ("wm_bringup.bench_latency", "bench_latency"),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wm_planner.agent import Agent, AgentConfig
-from wm_planner.planner import Status
+from wm_planner.objective import ObjectiveConfig
+from wm_planner.planner import PlannerConfig, Status
 from wm_planner.safety import Reason, Source, State
 
 
@@ -34,8 +35,9 @@ def test_it_follows_a_car_that_stops_and_goes_without_touching_it(lane_engine, c
 
 
 def test_a_straight_drive_does_not_wobble(lane_engine, car, closed_loop):
-    agent = Agent(lane_engine)
-    trace = closed_loop(agent, car(speed=15.0, limit=15.0), 100)
+    searching = PlannerConfig(objective=ObjectiveConfig(policy_weight=0.0))  # the test's policy sees no car
+    agent = Agent(lane_engine, AgentConfig(planner=searching))
+    trace = closed_loop(agent, car(speed=15.0, limit=15.0, lead=15.0), 100)
     assert np.abs(trace[20:, 0]).max() < 0.3
     assert np.abs(np.diff(trace[20:, 1])).max() * 15.0 / 0.1 < 2.0  # m/s² of lateral acceleration
     assert not agent.last_decision.reasons & Reason.OBSTACLE

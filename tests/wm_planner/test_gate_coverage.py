@@ -7,15 +7,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TESTS = (
+    "gate_corridor",
     "gate_decide",
     "gate_judge",
+    "gate_path",
     "gate_route",
     "gate_shape",
+    "gate_sightings",
     "gate_target",
     "limits",
-    "scan_check",
-    "scan_corridor",
-    "scan_track",
 )
 
 

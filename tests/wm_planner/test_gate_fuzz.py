@@ -51,6 +51,7 @@ class Nasty:
         self.speed, self.surprise = self.floats(rng.uniform(0, 20, count)), self.floats(np.full(count, 1.0))
         self.yaw_rate = self.floats(rng.uniform(-0.5, 0.5, count))
         self.angle = self.floats(rng.uniform(-0.6, 0.6, count))
+        self.speed_limit = self.floats(rng.uniform(0, 30, count))
         self.pose = [self.floats(rng.uniform(-2, 2, count)) for _ in range(3)]
         self.steering, self.acceleration, self.scan = (
             rng.integers(0, len(pool), count).tolist() for pool in (STEERING, ACCELERATION, SCANS)
@@ -89,6 +90,7 @@ class Nasty:
             surprise_nats=self.surprise[k] if self.freed[k] else None,
             pose=(self.pose[0][k], self.pose[1][k], self.pose[2][k]),
             route=ROUTES[self.route[k]],
+            speed_limit_mps=self.speed_limit[k],
         )
 
 

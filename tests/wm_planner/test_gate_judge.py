@@ -109,7 +109,7 @@ def test_fresh_sensors_are_remembered():
     assert stale is Reason.NONE
     assert (memory.speed_mps, memory.yaw_rate_radps, memory.pose) == (10.0, 0.1, (1.0, 2.0, 3.0))
     assert memory.status_ns == memory.odom_ns == memory.scan_ns == NOW.ros_ns
-    assert memory.track is not None and memory.track.hits == 0
+    assert memory.sightings is not None and not memory.sightings.hits.any()
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -140,6 +140,14 @@ def test_a_status_with_a_number_that_is_none_has_not_come(name):
     assert (memory.speed_mps, memory.yaw_rate_radps, memory.status_ns) == (7.0, 0.3, 5)
 
 
+def test_a_speed_limit_is_one_only_if_it_is_a_number_above_nothing():
+    assert sensed(speed_limit_mps=8.0)[1].speed_limit_mps == 8.0
+    before = GateState(speed_limit_mps=8.0)
+    for nothing in (None, 0.0, -1.0, math.nan, math.inf, -math.inf):
+        assert sensed(before, speed_limit_mps=nothing)[1].speed_limit_mps is None
+    assert sensed(before, speed_mps=math.nan, speed_limit_mps=3.0)[1].speed_limit_mps == 8.0
+
+
 def test_no_speed_is_believed_below_standing_or_above_a_hundred():
     assert sensed(speed_mps=-3.0)[1].speed_mps == 0.0
     assert sensed(speed_mps=1e30)[1].speed_mps == 100.0
@@ -161,16 +169,16 @@ def test_a_scan_that_was_overtaken_or_comes_again_changes_nothing():
     near = np.full(72, 5.0, np.float32)
     for late_ns in (0, 50_000_000):
         _, after = sensed(memory, scan=near, scan_stamp_ns=NOW.ros_ns - late_ns)
-        assert after.track is memory.track and after.scan_ns == memory.scan_ns
+        assert after.sightings is memory.sightings and after.scan_ns == memory.scan_ns
     _, after = sensed(memory, scan=near, scan_stamp_ns=NOW.ros_ns + 1)
-    assert after.track is not memory.track and after.scan_ns == NOW.ros_ns + 1
+    assert after.sightings is not memory.sightings and after.scan_ns == NOW.ros_ns + 1
 
 
-def test_a_track_is_forgotten_with_the_scan_it_came_from():
+def test_sightings_are_forgotten_with_the_scan_it_came_from():
     _, memory = sensed()
     later = Clock(NOW.ros_ns + 300_000_001, 0)
     stale, after = judge_sensors(later, Inputs(True, scan=CLEAR, scan_stamp_ns=NOW.ros_ns), LIMITS, memory)
-    assert stale & Reason.SCAN_STALE and after.track is None
+    assert stale & Reason.SCAN_STALE and after.sightings is None
 
 
 def surprises(*nats: float | None, limits: Limits = LIMITS) -> list[Reason]:
@@ -217,7 +225,7 @@ def test_time_that_jumps_back_forgets_all_but_the_command_the_speed_and_an_emerg
     assert elapsed == 0.0
     assert after.state is State.STOPPED and after.command is known.command and after.speed_mps == 10.0
     assert after.advanced_steady_ns == 99
-    forgotten = (after.plan, after.track, after.status_ns, after.odom_ns, after.scan_ns, after.pose, after.ros_ns)
+    forgotten = (after.plan, after.sightings, after.status_ns, after.odom_ns, after.scan_ns, after.pose, after.ros_ns)
     assert forgotten == (None,) * 7
     latched = notice_time(Clock(known.ros_ns - 1, 99), replace(known, state=State.EMERGENCY))[1]
     assert latched.state is State.EMERGENCY

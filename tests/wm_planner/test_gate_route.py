@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wm_planner.safety import Limits, Reason, State, route_from
-from wm_planner.safety.route import distance_to, off_route
+from wm_planner.safety.route import bend_ahead, distance_to, off_route
 
 STRAIGHT = route_from([[0.0, 0.0], [100.0, 0.0], [200.0, 0.0]])
 CORNER = route_from([[0.0, 0.0], [100.0, 0.0], [100.0, 50.0]])
@@ -31,6 +31,26 @@ def test_a_middle_segment_ends_where_it_ends():
     assert distance_to(bent, 101.0, -30.0) == pytest.approx(math.hypot(1.0, 30.0))  # not on the way up, drawn on down
     assert distance_to(bent, 99.0, 80.0) == pytest.approx(math.hypot(1.0, 30.0))  # nor drawn on up
     assert distance_to(bent, 60.0, 51.0) == pytest.approx(40.0 + 1e-9, abs=0.02)
+
+
+def test_the_bend_ahead_is_the_arc_to_where_the_route_will_be():
+    turn = [(50 * math.sin(a / 50), 50 * (1 - math.cos(a / 50))) for a in range(0, 79)]
+    left, right = route_from(turn), route_from([(x, -y) for x, y in turn])
+    for aside in (0.0, 2.0, -3.0):  # the receiver may be metres off
+        assert bend_ahead(left, 0.5, aside, 30.0) == pytest.approx(1 / 50, rel=0.05)
+        assert bend_ahead(right, 0.5, aside, 30.0) == pytest.approx(-1 / 50, rel=0.05)
+    half = math.radians(30)
+    assert bend_ahead(left, 50 * math.sin(half), 50 * (1 - math.cos(half)), 20.0) == pytest.approx(1 / 50, rel=0.05)
+
+
+def test_a_route_goes_straight_on_where_it_ends_and_before_it_begins():
+    corner = route_from([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)])
+    assert bend_ahead(corner, -20.0, 0.0, 15.0) == pytest.approx(0.0, abs=1e-9)
+    assert bend_ahead(corner, 0.0, 0.0, 10.0) == pytest.approx(0.0, abs=1e-9)
+    assert bend_ahead(corner, 0.0, 0.0, 20.0) == pytest.approx(2 * 10.0 / 200.0)
+    assert bend_ahead(corner, 5.0, 0.0, 35.0) == pytest.approx(2 * 30.0 / (25.0 + 900.0))
+    assert bend_ahead(corner, 10.0, 15.0, 5.0) == pytest.approx(0.0, abs=1e-9)
+    assert bend_ahead(corner, 0.0, 0.0, 0.0) == 0.0
 
 
 def test_points_that_coincide_are_no_way():

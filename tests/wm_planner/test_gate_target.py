@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wm_planner.safety import GateState, PlanInput, Reason, Source, State, route_from
-from wm_planner.safety.types import ScanTrack
+from wm_planner.safety.sightings import Sightings
 
 RAMP = np.arange(12, dtype=np.float32) / 10
 
@@ -152,6 +152,29 @@ def test_at_the_top_speed_throttle_is_taken_away_and_braking_is_not(gate):
     assert gate.step(acceleration=-1.0, speed_mps=top).command.acceleration_mps2 == -1.0
 
 
+def test_above_the_roads_limit_throttle_is_taken_away_and_the_car_slowed_gently(gate):
+    def driven(speed, wanted=1.0, limit=10.0):
+        decision = gate.step(acceleration=wanted, speed_mps=speed, speed_limit_mps=limit)
+        gate.memory = replace(gate.memory, command=None)
+        return decision.command.acceleration_mps2, decision.command.limited
+
+    assert driven(10.99) == (1.0, False)
+    assert driven(11.0) == (0.0, True)
+    assert driven(12.0) == (-1.0, True)
+    assert driven(20.0) == (-2.5, True)
+    assert driven(20.0, wanted=-3.0) == (-3.0, False)
+    assert driven(24.0, limit=30.0) == (1.0, False)
+    assert driven(25.5, limit=30.0) == (-0.5, True)
+    for unknown in (None, 0.0, -1.0, math.nan, math.inf):
+        assert driven(12.0, limit=unknown) == (1.0, False)
+
+
+def test_the_roads_limit_does_not_deepen_a_soft_stop(gate):
+    gate.step(acceleration=1.0, speed_mps=20.0, speed_limit_mps=5.0)
+    decision = gate.step(0.02, engaged=False, speed_mps=20.0)
+    assert decision.state is State.SOFT_STOP and decision.command.acceleration_mps2 > -2.6
+
+
 def test_surprised_for_ten_plans_the_gate_stops_and_not_before(gate):
     gate.limits = replace(gate.limits, surprise_max_nats=5.0)
     decisions = [gate.step(acceleration=-1.0, surprise_nats=9.0) for _ in range(10)]
@@ -170,8 +193,8 @@ def test_the_brake_for_an_obstacle_has_the_last_word_only_where_it_brakes_harder
 
 
 def test_a_stopped_gate_in_a_moving_car_still_brakes_for_what_is_in_the_path(fresh_gate, scan_of, box):
-    near = scan_of([box(fresh_gate.limits.front_bumper_m + 2.0, 0.0)])
-    for _ in range(3):
+    for k in range(3):
+        near = scan_of([box(fresh_gate.limits.front_bumper_m + 6.0 - k, 0.0)])
         decision = fresh_gate.step(scan=near, engaged=False)
     assert decision.state is State.STOPPED and decision.command.source is Source.SCAN_BRAKE
     assert decision.command.acceleration_mps2 == -6.0
@@ -187,7 +210,7 @@ def test_what_was_decided_is_remembered(gate):
     assert memory.ros_ns == gate.now_ns
     assert memory.steering_credit_s == pytest.approx(0.1 - 0.01 / (5.0 * 2.75 * 1.2 / 100.0), abs=1e-6)
     assert memory.throttle_credit_s == pytest.approx(0.1 - 1.0 / 60.0)
-    assert isinstance(memory.track, ScanTrack)
+    assert isinstance(memory.sightings, Sightings)
 
 
 def test_every_reason_that_holds_is_said_and_the_worst_decides(gate, scan_of, box):

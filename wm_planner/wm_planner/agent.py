@@ -9,20 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wm_dynamics.protocols import Engine
+from wm_planner.gated import LockstepGate
 from wm_planner.planner import PREVIOUS, Planner, PlannerConfig, PlanResult
-from wm_planner.safety import Clock, Decision, GateState, Inputs, Limits, Route, decide, route_from, shipped_limits
+from wm_planner.safety import Decision, Limits, shipped_limits
 from wm_planner.safety.route import Pose
-from wm_sim.action import from_physical
-from wm_sim.observation import STATE_NAMES, STEP_S
 
 if TYPE_CHECKING:
     from wm_sim.world import Frame, World
-
-_SPEED, _YAW_RATE, _STEERING = (
-    STATE_NAMES.index(name) for name in ("speed_mps", "yaw_rate_radps", "steering_angle_rad")
-)
-_START_NS = 1_000_000_000  # the simulator's clock starts at one second
-_STEP_NS = round(STEP_S * 1e9)
 
 
 @dataclass(frozen=True)
@@ -57,19 +50,17 @@ class Agent:
         if self.config.policy_only:
             settings = replace(settings, solver="policy", search=None)
         self.planner = Planner(engine, settings, self.config.seed)
+        self.gate = LockstepGate(self.config.limits)
         self.reset()
 
     def reset(self, route: ArrayLike | None = None) -> None:
         """A new episode: no belief, no plan, a gate just engaged. route [W, 2] m: for the gate to watch."""
         self.planner.reset()
-        self._route: Route | None = None if route is None else route_from(route)
         self.belief = self.engine.initial_belief()  # [L]
         self.surprise_nats = 0.0
         self.last_plan: PlanResult | None = None
-        self.last_decision: Decision | None = None
         self.timings = Timings(0.0, 0.0, 0.0, 0.0)
-        self._gate = GateState()
-        self._frames = 0
+        self.gate.reset(route)
 
     def act(self, observation: dict[str, Any], pose: Pose | None = None) -> NDArray[np.float32]:
         """Action [2] for the newest observation (camera, scan, state). pose: odometry's, in the route's frame."""
@@ -82,38 +73,20 @@ class Agent:
         observed = time.perf_counter()
         self.last_plan = self.planner.plan_from(self.belief, state, self.config.deadline_s)
         planned = time.perf_counter()
-        action = (
-            self._through_gate(self.last_plan, scan, state, pose) if self.config.gate else self.last_plan.actions[0]
-        )
-        self._frames += 1
+        plan, action = self.last_plan, self.last_plan.actions[0]
+        if self.config.gate:
+            action = self.gate.action(
+                plan.steering_angle, plan.acceleration, state, scan, pose, surprise_nats=self.surprise_nats
+            )
         ended = time.perf_counter()
         spans = np.diff([begin, encoded, observed, planned, ended]) * 1e3
         self.timings = Timings(*spans.tolist())
         return action
 
-    def _through_gate(
-        self, plan: PlanResult, scan: NDArray[np.float32], state: NDArray[np.float32], pose: Pose | None
-    ) -> NDArray[np.float32]:
-        """What the gate makes of the plan, as an action [2]."""
-        stamp_ns = _START_NS + self._frames * _STEP_NS
-        inputs = Inputs(
-            engaged=True,
-            plan=plan.as_input(self._frames, stamp_ns),
-            speed_mps=float(state[_SPEED]),
-            yaw_rate_radps=float(state[_YAW_RATE]),
-            steering_angle_rad=float(state[_STEERING]),
-            status_stamp_ns=stamp_ns,
-            odom_stamp_ns=stamp_ns,
-            pose=pose,
-            route=self._route,
-            scan=scan,
-            scan_stamp_ns=stamp_ns,
-            surprise_nats=self.surprise_nats,
-        )
-        decision = decide(Clock(stamp_ns, stamp_ns), inputs, self.config.limits, self._gate)
-        self._gate, self.last_decision = decision.gate_state, decision
-        command = decision.command
-        return from_physical(command.steering_angle_rad, command.acceleration_mps2)
+    @property
+    def last_decision(self) -> Decision | None:
+        """The gate's, on the newest plan."""
+        return self.gate.last_decision
 
 
 class ModelDriver:
@@ -122,6 +95,16 @@ class ModelDriver:
     def __init__(self, engine: Engine, config: AgentConfig | None = None) -> None:
         self.agent = Agent(engine, config)
         self._world: World | None = None
+
+    @property
+    def gate(self) -> LockstepGate:
+        """The agent's."""
+        return self.agent.gate
+
+    @property
+    def asked_mps2(self) -> float:
+        """Acceleration that the newest plan begins with."""
+        return float(self.agent.last_plan.acceleration[0]) if self.agent.last_plan is not None else 0.0
 
     def reset(self, world: "World") -> None:
         self._world = world

@@ -24,7 +24,6 @@ from wm_planner.objective import (
     risk_limits,
 )
 from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range, steering_rate_bound
-from wm_planner.safety.types import PlanInput
 from wm_planner.settings import check_settings, setting
 from wm_planner.solvers import Bounds, Problem, Scored, Solution, SolverConfig, Verify, make_solver, solver_config
 from wm_planner.solvers.deadline import Deadline
@@ -88,10 +87,6 @@ class PlanResult:
     samples: int
     status: Status
     candidates: Candidates | None = None  # where they were asked for
-
-    def as_input(self, seq: int, source_stamp_ns: int) -> PlanInput:
-        """The plan as the gate hears it."""
-        return PlanInput(seq, source_stamp_ns, float(np.float32(STEP_S)), self.steering_angle, self.acceleration)
 
 
 class Planner:

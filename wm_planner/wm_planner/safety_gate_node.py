@@ -114,6 +114,7 @@ class SafetyGateNode(StackNode):
                 speed_mps=msg.speed,
                 yaw_rate_radps=msg.yaw_rate,
                 steering_angle_rad=msg.steering_angle,
+                speed_limit_mps=msg.speed_limit,
                 status_stamp_ns=to_ns(msg.header.stamp),
             )
 

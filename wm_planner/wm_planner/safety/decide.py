@@ -18,7 +18,7 @@ from wm_planner.safety.judge import (
 from wm_planner.safety.limits import Limits
 from wm_planner.safety.reasons import REFUSALS, Reason, Source, State
 from wm_planner.safety.route import off_route
-from wm_planner.safety.scan_check import scan_braking
+from wm_planner.safety.scan_check import watch_path
 from wm_planner.safety.shape import float32, shape
 from wm_planner.safety.types import Clock, Command, Decision, GateState, Inputs, PlanInput
 
@@ -71,15 +71,23 @@ def _decide(now: Clock, inputs: Inputs, limits: Limits, previous: GateState) -> 
     state = _next_state(memory, reasons, unplanned, limits)
 
     steering, acceleration, source = _target(state, reasons, age_s, memory, elapsed_s, limits)
+    held_back = state is State.ACTIVE and acceleration > (most := _speed_bound(memory, limits))
+    if held_back:
+        acceleration = most
     if state is not State.EMERGENCY:
-        braking = scan_braking(memory, acceleration, limits)
-        if braking is not None:
+        scan_age_s = 0.0 if memory.scan_ns is None else max(0, now.ros_ns - memory.scan_ns) * 1e-9
+        demand = watch_path(memory, inputs.route, scan_age_s, steering, acceleration, limits)
+        if demand.braking_mps2 > 0.0:
             reasons |= Reason.OBSTACLE
-            if braking < acceleration:
-                acceleration, source = braking, Source.SCAN_BRAKE
+            if -demand.braking_mps2 < acceleration:
+                acceleration, source = -demand.braking_mps2, Source.SCAN_BRAKE
+        if demand.keep_steering and memory.command is not None:
+            steering, held_back = memory.command.steering_angle_rad, True
     command, steering_s, throttle_s = shape(
         steering, acceleration, source, memory, inputs.steering_angle_rad, elapsed_s, limits
     )
+    if held_back:
+        command = replace(command, limited=True)
     if command.limited:
         reasons |= Reason.LIMITED
     memory = replace(
@@ -129,9 +137,19 @@ def _target(
         last = 0.0 if memory.command is None else min(memory.command.acceleration_mps2, 0.0)
         step = limits.soft_stop_jerk_mps3 * elapsed_s
         return steering, min(max(-limits.soft_stop_mps2, last - step), last + step), Source.SOFT_STOP
-    if memory.speed_mps >= limits.speed_max_mps or reasons & Reason.SURPRISE:
+    if reasons & Reason.SURPRISE:
         acceleration = min(acceleration, 0.0)
     return steering, acceleration, Source.HOLD if reasons & REFUSALS else Source.PLAN
+
+
+def _speed_bound(memory: GateState, limits: Limits) -> float:
+    """Acceleration in m/s² that may be had at this speed: above what is allowed, gentle braking down to it."""
+    allowed = limits.speed_max_mps
+    if memory.speed_limit_mps is not None:
+        allowed = min(allowed, limits.speed_limit_share * memory.speed_limit_mps)
+    if memory.speed_mps < allowed:
+        return math.inf
+    return max(allowed - memory.speed_mps, -limits.soft_stop_mps2)
 
 
 def _planned(memory: GateState, age_s: float, limits: Limits) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wm_planner.safety.limits import Limits
 from wm_planner.safety.reasons import Reason, State
-from wm_planner.safety.scan_check import update_track
+from wm_planner.safety.scan_check import update_sightings
 from wm_planner.safety.types import Clock, GateState, Inputs, PlanInput
 
 _PLAN_LENGTH_MAX = 1000
@@ -80,15 +80,19 @@ def judge_sensors(now: Clock, inputs: Inputs, limits: Limits, memory: GateState)
         memory = replace(
             memory, speed_mps=speed, yaw_rate_radps=inputs.yaw_rate_radps, status_ns=inputs.status_stamp_ns
         )
+        posted = inputs.speed_limit_mps
+        known = posted is not None and math.isfinite(posted) and posted > 0.0
+        memory = replace(memory, speed_limit_mps=posted if known else None)
     if inputs.pose is None or _finite(inputs.pose):
         memory = replace(memory, pose=inputs.pose, odom_ns=inputs.odom_stamp_ns)
     if _stale(now, memory.status_ns, limits) or _stale(now, memory.odom_ns, limits):
         stale |= Reason.ODOM_STALE
     if _newer(now, inputs.scan_stamp_ns, memory.scan_ns, limits) and _readable(inputs.scan):
-        memory = replace(memory, scan_ns=inputs.scan_stamp_ns, track=update_track(inputs, limits, memory))
+        sightings = update_sightings(inputs, limits, memory)
+        memory = replace(memory, scan_ns=inputs.scan_stamp_ns, sightings=sightings)
     if _stale(now, memory.scan_ns, limits):
         stale |= Reason.SCAN_STALE
-        memory = replace(memory, track=None)
+        memory = replace(memory, sightings=None)
     return stale, memory
 
 

@@ -44,6 +44,7 @@ class Limits:
     throttle_jerk_max_mps3: float = _limit(60.0, 1.0, 200.0, "m/s^3")  # of acceleration that rises; braking is free
     throttle_burst_s: float = _limit(0.1, 0.02, 0.5, "s")  # rise saved up while a plan's step is held
     speed_max_mps: float = _limit(25.0, 1.0, 60.0, "m/s")
+    speed_limit_share: float = _limit(1.1, 1.0, 10.0, "1")  # times the road's limit: faster, and the gate slows the car
 
     # Stops.
     soft_stop_mps2: float = _limit(2.5, 0.5, 6.0, "m/s^2")  # Autoware MRM
@@ -59,16 +60,17 @@ class Limits:
     sensor_stale_s: float = _limit(0.3, 0.05, 5.0, "s")
     clock_frozen_s: float = _limit(1.0, 0.2, 30.0, "s")  # steady clock
 
-    # Something in the path: RSS (Shalev-Shwartz et al. 2017) as tuned on recorded following, and time to collision.
-    rss_response_s: float = _limit(0.2, 0.0, 2.0, "s")
+    # Something in the path: RSS (Shalev-Shwartz et al. 2017) with what the car really does, and time to collision.
+    rss_response_s: float = _limit(0.45, 0.0, 2.0, "s")  # a scan, a physics step and the brakes' lag
     rss_acceleration_mps2: float = _limit(1.5, 0.0, 6.0, "m/s^2")
-    rss_brake_min_mps2: float = _limit(6.0, 1.0, 12.0, "m/s^2")
+    rss_brake_min_mps2: float = _limit(5.0, 1.0, 12.0, "m/s^2")  # of 6 asked, a car with weak brakes has so much
     rss_brake_max_mps2: float = _limit(8.0, 1.0, 12.0, "m/s^2")
     actuator_lag_s: float = _limit(0.25, 0.0, 1.0, "s")  # throttle goes on pushing for this long
     ttc_min_s: float = _limit(0.95, 0.0, 5.0, "s")
-    following_headway_s: float = _limit(0.5, 0.0, 4.0, "s")  # not closing and at least this: ordinary following
     corridor_margin_m: float = _limit(0.2, 0.0, 1.0, "m")  # beside the car
-    corridor_overlap: float = _limit(0.5, 0.05, 1.0, "1")  # part of a sector's arc inside the corridor
+    corridor_widening: float = _limit(0.02, 0.0, 0.2, "m/m")  # more margin for every metre ahead
+    corridor_overlap: float = _limit(0.35, 0.05, 1.0, "1")  # part of a sector's arc inside the corridor
+    corridor_overlap_near: float = _limit(0.5, 0.05, 1.0, "1")  # the same up to 12 m ahead
     standstill_gap_m: float = _limit(0.6, 0.0, 5.0, "m")  # kept when all has stopped
 
     # Off the route: the receiver's error (metres) plus a lane; a backstop, not lane keeping.

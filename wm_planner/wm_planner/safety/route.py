@@ -27,6 +27,7 @@ class Route:
     along: Floats  # [S, 2] unit vector of each
     first: Floats  # [S] m along each from which on it counts; the route goes straight on before its first point
     last: Floats  # [S] m along each up to which it counts; the route goes straight on behind its last point
+    length: Floats  # [S] m of each
 
 
 def route_from(points: ArrayLike) -> Route | None:
@@ -43,7 +44,7 @@ def route_from(points: ArrayLike) -> Route | None:
     start, along, last = way[:-1][moving], steps[moving] / length[moving, None], length[moving]
     first = np.zeros_like(last)
     first[0], last[-1] = -math.inf, math.inf
-    return Route(start, along, first, last)
+    return Route(start, along, first, last, length[moving])
 
 
 def distance_to(route: Route, x_m: float, y_m: float) -> float:
@@ -52,6 +53,24 @@ def distance_to(route: Route, x_m: float, y_m: float) -> float:
     at = np.clip((away * route.along).sum(axis=1), route.first, route.last)
     beside = away - at[:, None] * route.along
     return float(np.hypot(beside[:, 0], beside[:, 1]).min())
+
+
+def bend_ahead(route: Route, x_m: float, y_m: float, ahead_m: float) -> float:
+    """Curvature in 1/m of the arc that leaves the route beside a place and meets it again `ahead_m` further on.
+
+    Only the route's own shape counts, so that a receiver that is metres off changes little.
+    """
+    away = np.array([x_m, y_m]) - route.start  # [S, 2]
+    at = np.clip((away * route.along).sum(axis=1), route.first, route.last)
+    beside = away - at[:, None] * route.along
+    here = int(np.argmin(np.hypot(beside[:, 0], beside[:, 1])))
+    left_m, there, reached = ahead_m, here, float(at[here])
+    while there < len(route.length) - 1 and left_m > route.length[there] - reached:
+        left_m -= float(route.length[there]) - reached
+        there, reached = there + 1, 0.0
+    along = route.along[here]
+    away = route.start[there] + (reached + left_m) * route.along[there] - route.start[here] - at[here] * along
+    return float(2.0 * (along[0] * away[1] - along[1] * away[0]) / max(away @ away, _STEP_MIN_M))
 
 
 def off_route(route: Route | None, pose: Pose | None, speed_mps: float, yaw_rate_radps: float, limits: Limits) -> bool:

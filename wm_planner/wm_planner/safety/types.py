@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from wm_planner.safety.reasons import Source, State
 from wm_planner.safety.route import Pose, Route
+from wm_planner.safety.sightings import Sightings
 
 Array = NDArray[np.float32]
 
@@ -46,6 +47,7 @@ class Inputs:
     surprise_nats: float | None = None  # of the newest belief, where known
     pose: Pose | None = None  # odometry's, in the route's frame; None: not known
     route: Route | None = None  # None: not heard, nothing is said about leaving it
+    speed_limit_mps: float | None = None  # the road's, vehicle status; None, 0 or no number: not known
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,6 @@ class Command:
     speed_mps: float  # expected one plan step ahead
     source: Source
     limited: bool
-
-
-@dataclass(frozen=True)
-class ScanTrack:
-    """The nearest thing in the path, followed from scan to scan."""
-
-    stamp_ns: int
-    gap_m: float  # from the front bumper along the path, filtered
-    rate_mps: float  # of the gap, filtered; negative when closing
-    hits: int  # scans in a row that saw it; 0: nothing in the path
-    curvature_1pm: float = 0.0  # of the path just driven, filtered
-    coasted: bool = False  # carried over a scan that missed it
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +80,8 @@ class GateState:
     scan_ns: int | None = None  # stamp of the last usable scan
     steering_credit_s: float = 0.0  # slew time saved up
     throttle_credit_s: float = 0.0  # the same for acceleration that rises
-    track: ScanTrack | None = None
+    sightings: Sightings | None = None  # of the last usable scan
+    speed_limit_mps: float | None = None  # the road's, last heard; None: not known
     surprised: int = 0  # decisions in a row above the surprise limit
     surprise_plan_seq: int | None = None
 
