@@ -25,7 +25,7 @@ NODES = {
     "wm_dynamics": {"dynamics_node"},
     "wm_planner": {"planner_node", "safety_gate_node"},
     "wm_training": {"player_node", "recorder_node", "replay_node"},
-    "wm_bringup": {"drive_node", "wm"},
+    "wm_bringup": {"drive_node", "supervisor_node", "wm"},
 }
 
 

@@ -28,6 +28,7 @@ def gradients(folder: Path, sequences: Sequences) -> None:
     fabric.launch()
     torch.manual_seed(7)
     learner = Learner(WorldModel(SMALL))
+    learner.losses = losses.LossConfig(embedding_dropout=0.0)
     learner.take_up("whole model")
     module = fabric.setup_module(learner)
     source = BatchSource(sequences, np.array([0, 3]), 20, rank_seed(5, fabric.global_rank))

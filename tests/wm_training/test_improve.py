@@ -20,7 +20,6 @@ from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_sim import world as world_module
 from wm_sim.world import World, WorldConfig
 from wm_training import TrainingError
-from wm_training import collect as collect_module
 from wm_training import improve as improve_module
 from wm_training.collect import CollectConfig, collect
 from wm_training.collect_report import CollectReport, FamilyTally
@@ -263,9 +262,12 @@ def test_the_table_has_a_line_a_round_and_the_file_says_the_same(three_rounds: I
 @pytest.fixture
 def short_drives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every drive ends after four seconds."""
-    short = WorldConfig(time_limit_s=4.0)
-    monkeypatch.setattr(collect_module, "WorldConfig", lambda: short)
-    monkeypatch.setattr(world_module, "World", lambda: World(short))
+
+    class ShortWorld(World):
+        def __init__(self, config: WorldConfig | None = None) -> None:
+            super().__init__(replace(config or WorldConfig(), time_limit_s=4.0))
+
+    monkeypatch.setattr(world_module, "World", ShortWorld)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 from rosbags.rosbag2 import Reader
 
 from wm_ros import topic_table as topics
+from wm_ros.exit_codes import EXIT_CONFIG
 from wm_training import TrainingError
 from wm_training.bags.schema import serialise
 from wm_training.bags.writer import BagWriter, WriterConfig
@@ -174,4 +175,4 @@ def test_a_player_that_cannot_start_says_why_in_a_sentence(tmp_path: Path, word:
     pytest.importorskip("rclpy")
     command = [sys.executable, "-m", "wm_training.player_node", "--ros-args", "-p", word.format(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-    assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == EXIT_CONFIG and sentence in done.stderr and "Traceback" not in done.stderr
