@@ -24,6 +24,7 @@ from wm_bringup.bench_latency import LatencyBench
 from wm_bringup.bench_memory import MemoryBench
 from wm_bringup.bench_peers import PEERS, PeerCase
 from wm_bringup.bench_planner import PlannerBench
+from wm_bringup.bench_soak import SoakBench
 from wm_bringup.errors import BringupError
 
 SWEEP = (16, 64, 256, 1024)
@@ -78,12 +79,18 @@ class BagsBench:
 
 @dataclass(frozen=True)
 class GateBench:
-    """How long one decision of the safety gate takes."""
+    """How long one decision of the safety gate takes; how evenly its node ticks on a busy machine."""
 
     seconds: float = 0.5
     """How long each case runs in each round."""
     repeats: int = 5
     """Rounds; figures are taken over all of them."""
+    node: bool = False
+    """Start the gate's node too, and measure its period with and without processes that want every core."""
+    node_seconds: float = 20.0
+    """How long the node is measured under each load."""
+    domain_id: int | None = None
+    """ROS domain of the node; that of the environment, or 0, when not named."""
     json: Path | None = None
     """Write the figures to this file."""
 
@@ -97,6 +104,7 @@ What = (
     | Annotated[AnytimeBench, tyro.conf.subcommand("anytime")]
     | Annotated[LatencyBench, tyro.conf.subcommand("latency")]
     | Annotated[MemoryBench, tyro.conf.subcommand("memory")]
+    | Annotated[SoakBench, tyro.conf.subcommand("soak")]
 )
 
 
@@ -146,6 +154,7 @@ RUNS = {  # imported when asked for
     AnytimeBench: ("wm_bringup.bench_anytime", "bench_anytime"),
     LatencyBench: ("wm_bringup.bench_latency", "bench_latency"),
     MemoryBench: ("wm_bringup.bench_memory", "bench_memory"),
+    SoakBench: ("wm_bringup.bench_soak", "bench_soak"),
 }
 
 

@@ -1,4 +1,7 @@
-"""`wm bench gate`: how long one decision of the safety gate takes. Measured, nothing is asserted."""
+"""`wm bench gate`: how long one decision of the safety gate takes; with `--node`, how evenly its node ticks.
+
+Measured, nothing is asserted.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,15 @@ def bench_gate(config: GateBench) -> int:
             f"{row['name']:<34} p50 {row['p50_us']:7.1f} µs   p99 {row['p99_us']:7.1f} µs   "
             f"worst {row['max_us']:8.1f} µs   of {row['decisions']:,}   wanted p99 ≤ {WANTED_P99_MS:g} ms"
         )
-    result = {"bench": "gate", "machine": machine(), "wanted_p99_ms": WANTED_P99_MS, "decisions": rows}
+    result: dict[str, Any] = {
+        "bench": "gate", "machine": machine(), "wanted_p99_ms": WANTED_P99_MS, "decisions": rows
+    }  # fmt: skip
+    if config.node:
+        from wm_bringup.bench_gate_node import line, measure_node
+
+        result["node"] = measure_node(config.node_seconds, config.domain_id)
+        for row in result["node"]:
+            print(line(row))
     write_result(config.json, result)
     return 0
 
