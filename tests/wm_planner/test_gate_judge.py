@@ -174,6 +174,26 @@ def test_a_scan_that_was_overtaken_or_comes_again_changes_nothing():
     assert after.sightings is not memory.sightings and after.scan_ns == NOW.ros_ns + 1
 
 
+def test_a_scan_that_repeats_itself_to_the_last_bit_while_the_car_moves_has_not_come():
+    near = np.full(72, 60.0, np.float32)
+    near[36] = 20.0
+    _, memory = sensed(scan=near)
+
+    def later(seconds=0.1, scan=near, **changed):
+        now = NOW.ros_ns + round(seconds * 1e9)
+        inputs = Inputs(True, None, changed.pop("speed", 10.0), 0.0, 0.0, now, now, scan.copy(), now)
+        return judge_sensors(Clock(now, now), inputs, LIMITS, memory)
+
+    assert later()[1].scan_ns == NOW.ros_ns and not later()[0]
+    assert later(0.31)[0] == Reason.SCAN_STALE and later(0.31)[1].sightings is None
+    assert later(speed=0.9)[1].scan_ns > NOW.ros_ns
+    assert later(speed=1.0)[1].scan_ns == NOW.ros_ns
+    assert later(scan=np.nextafter(near, np.float32(0.0)))[1].scan_ns > NOW.ros_ns
+    assert later(scan=near[:71])[1].scan_ns > NOW.ros_ns
+    _, memory = sensed()  # nothing in range: all scans are alike
+    assert later(scan=CLEAR)[1].scan_ns > NOW.ros_ns
+
+
 def test_sightings_are_forgotten_with_the_scan_it_came_from():
     _, memory = sensed()
     later = Clock(NOW.ros_ns + 300_000_001, 0)

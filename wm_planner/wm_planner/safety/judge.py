@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from wm_planner.safety.limits import Limits
 from wm_planner.safety.reasons import Reason, State
 from wm_planner.safety.scan_check import update_sightings
+from wm_planner.safety.sightings import RANGE_MAX_M
 from wm_planner.safety.types import Clock, GateState, Inputs, PlanInput
 
 _PLAN_LENGTH_MAX = 1000
 _PLAN_STEP_MIN_S, _PLAN_STEP_MAX_S = 0.01, 1.0
 _SCAN_LENGTH_MIN = 8
 _SPEED_BELIEVED_MPS = 100.0
+_STUCK_MPS = 1.0  # slower, a scan without noise may repeat itself
 SURPRISED_CAP, SURPRISED_STOP = 5, 10  # plans in a row above the surprise limit: no throttle, soft stop
 
 
@@ -87,9 +89,10 @@ def judge_sensors(now: Clock, inputs: Inputs, limits: Limits, memory: GateState)
         memory = replace(memory, pose=inputs.pose, odom_ns=inputs.odom_stamp_ns)
     if _stale(now, memory.status_ns, limits) or _stale(now, memory.odom_ns, limits):
         stale |= Reason.ODOM_STALE
-    if _newer(now, inputs.scan_stamp_ns, memory.scan_ns, limits) and _readable(inputs.scan):
+    newer = _newer(now, inputs.scan_stamp_ns, memory.scan_ns, limits)
+    if newer and _readable(inputs.scan) and not _stuck(inputs.scan, memory):
         sightings = update_sightings(inputs, limits, memory)
-        memory = replace(memory, scan_ns=inputs.scan_stamp_ns, sightings=sightings)
+        memory = replace(memory, scan_ns=inputs.scan_stamp_ns, scan=inputs.scan, sightings=sightings)
     if _stale(now, memory.scan_ns, limits):
         stale |= Reason.SCAN_STALE
         memory = replace(memory, sightings=None)
@@ -121,6 +124,15 @@ def _newer(now: Clock, stamp_ns: int | None, known_ns: int | None, limits: Limit
 def _stale(now: Clock, stamp_ns: int | None, limits: Limits) -> bool:
     """Whether data of this stamp is too old, missing, or from a future too far to believe."""
     return stamp_ns is None or older(abs(now.ros_ns - stamp_ns), limits.sensor_stale_s)
+
+
+def _stuck(scan: NDArray[np.float32] | None, memory: GateState) -> bool:
+    """Whether a moving car's scan is to the last bit the one before: a lidar's noise alone forbids that.
+
+    Where nothing is in range, all scans are alike."""
+    if scan is None or memory.scan is None or memory.speed_mps < _STUCK_MPS or not np.array_equal(scan, memory.scan):
+        return False
+    return bool((scan < RANGE_MAX_M).any())
 
 
 def _finite(values: tuple[float, ...]) -> bool:

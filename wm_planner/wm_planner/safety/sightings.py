@@ -17,7 +17,7 @@ Counts = NDArray[np.int64]
 
 FAR_M = 1e6  # where there is nothing
 _VIEW_RAD = math.radians(80.0)  # sectors further to the side cannot hold anything in a drivable path
-_RANGE_MAX_M = 59.9  # at and beyond: no return
+RANGE_MAX_M = 59.9  # at and beyond: no return
 _STEP_MIN_S = 0.02  # scans that follow faster than this say nothing about speeds
 _JUMP_M = 3.0  # a range further than this from its prediction is another thing
 _FIRST = 0.7  # part believed of the first difference of two ranges
@@ -44,7 +44,7 @@ def sight(scan: NDArray[np.float32], stamp_ns: int, before: Sightings | None, sp
     """The sightings after one more scan [72] m. What is seen for the first time counts as standing."""
     ranges = np.asarray(scan, dtype=np.float64)[sectors(len(scan))[0]]
     with np.errstate(invalid="ignore"):
-        seen = (ranges > 0.0) & (ranges < _RANGE_MAX_M)  # NaN compares false
+        seen = (ranges > 0.0) & (ranges < RANGE_MAX_M)  # NaN compares false
     ranges = np.where(seen, ranges, FAR_M)
     if before is None or stamp_ns <= before.stamp_ns or before.size != len(scan):
         standing, none = np.full(len(ranges), -speed_mps), np.zeros(len(ranges), dtype=np.bool_)

@@ -78,6 +78,7 @@ class GateState:
     odom_ns: int | None = None  # stamp of the last usable odometry
     pose: Pose | None = None  # its pose
     scan_ns: int | None = None  # stamp of the last usable scan
+    scan: Array | None = None  # its ranges
     steering_credit_s: float = 0.0  # slew time saved up
     throttle_credit_s: float = 0.0  # the same for acceleration that rises
     sightings: Sightings | None = None  # of the last usable scan
