@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from wm_dynamics.heads import LABEL_NAMES
 from wm_dynamics.model_files import load_world_model, write_model_folder
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig, with_every_label
+from wm_sim.scene import RED_LIGHT_MAX_M
 from wm_training.batches import RISK_STEPS, BatchSource, collision_risk, happens_soon
 from wm_training.errors import TrainingError
 from wm_training.export import split_episodes
@@ -35,6 +37,17 @@ def test_the_windows_of_a_step_depend_on_the_step_alone(sequences: Sequences) ->
     second.draw(0, 3)
     assert torch.equal(first.draw(7, 3).state, second.draw(7, 3).state)
     assert not torch.equal(first.draw(8, 3).state, second.draw(7, 3).state)
+
+
+def test_a_quarter_of_the_windows_shows_the_one_red_light_there_is(sequences: Sequences) -> None:
+    red = np.full_like(sequences.red_light_gap, RED_LIGHT_MAX_M)
+    red[int(sequences.episode_start[2])] = 12.0
+    source = BatchSource(replace(sequences, red_light_gap=red), np.arange(4), 12, seed=0)
+    at = LABEL_NAMES.index("red_light_gap")
+    shown = [(source.draw(step, 8).labels[..., at] < RED_LIGHT_MAX_M).any(dim=1).sum() for step in range(10)]
+    assert min(shown) >= 2
+    plain = BatchSource(sequences, np.arange(4), 12, seed=0)
+    assert not any((plain.draw(step, 8).labels[..., at] < RED_LIGHT_MAX_M).any() for step in range(10))
 
 
 def test_risk_begins_some_steps_before_the_accident_and_stays_in_its_episode(sequences: Sequences) -> None:

@@ -20,6 +20,7 @@ from wm_training.sequences import Sequences
 RISK_STEPS = 8  # a frame is risky when the accident comes within so many steps of 0.1 s
 HARDEST_BRAKING_MPS2 = 6.0
 NEAR_GAP_M = 40.0
+RARE_WINDOWS = 1 / 4  # of a batch's windows show a red light or one who crosses
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class BatchSource:
     def __init__(
         self, sequences: Sequences, episodes: np.ndarray, length: int, seed: int, embedding: np.ndarray | None = None
     ) -> None:
-        """episodes: indices of the episodes to draw from. length: frames of a window. embedding: of all frames [T, E],
-        once the encoder has been trained."""
+        """episodes: indices of the episodes to draw from, ascending. length: frames of a window. embedding: of all
+        frames [T, E], once the encoder has been trained."""
         self.sequences, self.length, self.seed = sequences, length, seed
         self._embedding = embedding
         forbidden = np.asarray(sequences.off_road) | np.asarray(sequences.ran_red)
@@ -94,10 +95,8 @@ class BatchSource:
         sets = [found for found in self._eventful if len(found)]
         eventful = count // 2 if sets else 0
         begin, end = self._draw_episodes(rng, count - eventful)
-        parts = [begin + (rng.random(len(begin)) * (end - begin)).astype(np.int64)]
-        shares = np.array_split(rng.random(eventful), len(sets)) if sets else []
-        parts += [found[(share * len(found)).astype(np.int64)] for found, share in zip(sets, shares, strict=True)]
-        at = np.concatenate(parts)
+        anywhere = begin + (rng.random(len(begin)) * (end - begin)).astype(np.int64)
+        at = np.concatenate((anywhere, _draw_evenly(rng, sets, eventful)))
         return self.windows(at, at + 1, np.zeros((count, 0), np.int64))
 
     @cached_property
@@ -126,13 +125,21 @@ class BatchSource:
     def draw(self, step: int, count: int, pictures: int = 1) -> Batch:
         """`count` windows for training step `step`, each with some `pictures` to reconstruct.
 
-        Windows of one frame are drawn as `draw_frames` says.
+        A quarter shows a red light or somebody who crosses, at any place in the window: of what is rare a memory keeps
+        little unless it is asked for often. Windows of one frame are drawn as `draw_frames` says.
         """
         if self.length == 1:
             return self.draw_frames(step, count)
         rng = np.random.default_rng((self.seed, step))
-        begin, end = self._draw_episodes(rng, count)
-        start = begin + (rng.random(count) * (end - begin)).astype(np.int64)
+        red_and_crossing = [found for found in self._eventful[:2] if len(found)]
+        rare = _draw_evenly(rng, red_and_crossing, round(count * RARE_WINDOWS))
+        begin, end = self._draw_episodes(rng, count - len(rare))
+        any_start = begin + (rng.random(len(begin)) * (end - begin)).astype(np.int64)
+        episode = np.searchsorted(self._begin, rare, side="right") - 1
+        rare_start = np.maximum(rare - rng.integers(0, self.length, len(rare)), self._begin[episode])
+        start = np.concatenate((rare_start, any_start))
+        begin = np.concatenate((self._begin[episode], begin))
+        end = np.concatenate((self._end[episode], end))
         # A start near the end moves back, so that how a drive ends is seen often.
         start = np.maximum(np.minimum(start, end - self.length), begin)
         return self.windows(start, end, rng.integers(0, self.length, (count, pictures)))
@@ -161,6 +168,16 @@ class BatchSource:
             valid=torch.from_numpy(valid.astype(np.float32)),
             known=_floats(sequences.known, index),
         )
+
+
+def _draw_evenly(rng: np.random.Generator, sets: list[np.ndarray], count: int) -> np.ndarray:
+    """int64[count] frames, as many from each of these sets; none where there is no set."""
+    if not sets:
+        return np.zeros(0, np.int64)
+    shares = np.array_split(rng.random(count), len(sets))
+    return np.concatenate(
+        [found[(share * len(found)).astype(np.int64)] for found, share in zip(sets, shares, strict=True)]
+    )
 
 
 def collision_risk(sequences: Sequences) -> np.ndarray:

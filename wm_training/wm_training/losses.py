@@ -31,7 +31,7 @@ class LossConfig:
     reward: float = 4.0
     flags: float = 1.0  # continue, collision, off-road
     value: float = 1.0
-    policy: float = 0.2
+    policy: float = 0.5
     kl_dyn: float = 0.5
     kl_rep: float = 0.1
     free_nats: float = 1.0  # of the posterior; the priors are held to every nat
@@ -44,8 +44,8 @@ class LossConfig:
     start_stride: int = 2
 
 
-# Of LABEL_NAMES: staying in the lane hangs on the first two.
-LABEL_WEIGHT = (3.0, 3.0, 1.0, 1.5, 1.5, 1.5, 1.5)
+# Of LABEL_NAMES: staying in the lane hangs on the first two; the last two are seldom anything but "none".
+LABEL_WEIGHT = (3.0, 3.0, 1.0, 1.5, 1.5, 4.0, 4.0)
 ADVICE_STD = 0.1  # action units: spread of the policy at which its term weighs as it says
 
 
