@@ -164,6 +164,14 @@ def test_a_scan_is_readable_with_eight_sectors_and_less_than_half_of_them_unknow
     assert sensed(scan=np.full(72, np.inf, np.float32))[0] is Reason.NONE
 
 
+def test_a_scan_that_is_blind_ahead_is_not_readable_whatever_it_sees_behind():
+    blind = CLEAR.copy()
+    blind[20:36] = np.nan  # 16 of the 32 sectors in view
+    assert sensed(scan=blind)[0] is Reason.SCAN_STALE
+    blind[20] = 60.0
+    assert sensed(scan=blind)[0] is Reason.NONE
+
+
 def test_a_scan_that_was_overtaken_or_comes_again_changes_nothing():
     _, memory = sensed()
     near = np.full(72, 5.0, np.float32)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wm_planner.safety.limits import Limits
 from wm_planner.safety.reasons import Reason, State
 from wm_planner.safety.scan_check import update_sightings
-from wm_planner.safety.sightings import RANGE_MAX_M
+from wm_planner.safety.sightings import RANGE_MAX_M, sectors
 from wm_planner.safety.types import Clock, GateState, Inputs, PlanInput
 
 _PLAN_LENGTH_MAX = 1000
@@ -140,7 +140,8 @@ def _finite(values: tuple[float, ...]) -> bool:
 
 
 def _readable(scan: NDArray[np.float32] | None) -> bool:
-    """Whether most of a scan's ranges are numbers (infinite means no return)."""
+    """Whether most of a scan's ranges, and most of those ahead, are numbers (infinite means no return)."""
     if scan is None or np.ndim(scan) != 1 or len(scan) < _SCAN_LENGTH_MIN:
         return False
-    return 2 * int(np.count_nonzero(np.isnan(scan))) < len(scan)
+    failed = np.isnan(scan)
+    return all(2 * int(np.count_nonzero(part)) < len(part) for part in (failed, failed[sectors(len(scan))[0]]))
