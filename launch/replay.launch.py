@@ -10,7 +10,7 @@ their plans differ from the recorded ones.
 
 from wm_bringup.launching import description, given_values, lifecycle_nodes
 from wm_bringup.paths import MODEL, find_model, stack_parameters
-from wm_bringup.replay import recorded_search
+from wm_bringup.replay import recorded_setup
 from wm_bringup.topology import Process, Through, replay_topology
 
 ARGUMENTS = (
@@ -31,7 +31,7 @@ def processes(given):
     """What runs, as plain data."""
     if given["through"] == "planner":
         model = str(find_model(given["model"]))
-        return replay_topology(Through(given["bag"], model, recorded_search(given["bag"])))
+        return replay_topology(Through(given["bag"], model, *recorded_setup(given["bag"])))
     numbers = {name: float(given[name]) for name in ("rate", "start_s")}
     switches = {name: given[name] == "true" for name in ("loop", "paused")}
     words = {name: given[name] for name in ("bag", "topics", "remap")}

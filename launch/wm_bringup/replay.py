@@ -95,7 +95,7 @@ def replay_through(config: ReplayConfig) -> int:
     """Start the chain, feed it, say how it went; the exit status."""
     model = check_model(config.model)
     bag = config.bag.expanduser().resolve()
-    search = recorded_search(bag)
+    search, sim = recorded_setup(bag)
     if config.params_file is not None and not config.params_file.is_file():
         raise BringupError(f"parameter file {config.params_file}: no such file. Name a ROS parameter file.")
     domain = chosen_domain(config.domain_id)
@@ -103,21 +103,26 @@ def replay_through(config: ReplayConfig) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="wm-replay-") as folder:
             json_file = str(config.json.expanduser().resolve()) if config.json else ""
-            through = Through(str(bag), str(model), search, config.compare, config.tolerance, json_file, config.frames)
+            chosen = (config.compare, config.tolerance, json_file, config.frames)
+            through = Through(str(bag), str(model), search, sim, *chosen)
             return _run(through, config, Path(folder), domain)
     finally:
         lock.close()
 
 
-def recorded_search(bag: Path) -> str:
-    """The planner's `search` that recorded plans show by the number of their samples; full where there is none."""
+def recorded_setup(bag: Path) -> tuple[str, str]:
+    """The planner's `search`, which recorded plans show by the number of their samples, and the simulator of a drive.
+
+    `full` and `builtin` where the bag does not tell.
+    """
     from wm_planner.planner_settings import SEARCHES
     from wm_training.bags.reader import open_bag
     from wm_training.replay import Drive
 
     with open_bag(bag) as reader:
-        samples = max((plan.samples for plan in Drive(reader, bag).plans.values()), default=0)
-    return next((name for name, sizes in SEARCHES.items() if sum(sizes) == samples), "full")
+        drive = Drive(reader, bag)
+    samples = max((plan.samples for plan in drive.plans.values()), default=0)
+    return next((name for name, sizes in SEARCHES.items() if sum(sizes) == samples), "full"), drive.simulator
 
 
 def _run(through: Through, config: ReplayConfig, folder: Path, domain: int) -> int:

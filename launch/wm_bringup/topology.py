@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wm_bringup.errors import BringupError
+
 UNHURRIED = {"deadline_s": 0.0, "search": "full"}  # lockstep waits for every plan, so each is searched in full
 
 
@@ -50,8 +52,11 @@ class Setup:
 
 
 def topology(setup: Setup) -> tuple[Process, ...]:
-    """Every process of a run, in the order in which they start."""
-    model = {"model": setup.model}
+    """Every process of a run, in the order in which they start.
+
+    BringupError or SimError in one sentence where the simulator cannot be known or declares limits that are none.
+    """
+    model, limits = {"model": setup.model}, declared_limits(setup.sim)
     processes = [
         Process(
             "wm_sim",
@@ -70,8 +75,8 @@ def topology(setup: Setup) -> tuple[Process, ...]:
         ),
         Process("wm_perception", "perception_node", model),
         Process("wm_dynamics", "dynamics_node", model),
-        Process("wm_planner", "planner_node", model | (UNHURRIED if setup.mode == "lockstep" else {})),
-        Process("wm_planner", "safety_gate_node", {"mode": setup.mode}),
+        Process("wm_planner", "planner_node", model | limits | (UNHURRIED if setup.mode == "lockstep" else {})),
+        Process("wm_planner", "safety_gate_node", {"mode": setup.mode} | limits),
     ]
     if setup.bag:
         given = {"out": setup.bag} | ({"when_exists": "number"} if setup.supervise else {})
@@ -100,6 +105,20 @@ def topology(setup: Setup) -> tuple[Process, ...]:
     return tuple(processes)
 
 
+def declared_limits(sim: str) -> dict[str, str]:
+    """The parameter `limits` of gate and planner: what the simulator declares of its car; none where it is ours."""
+    from wm_planner.car_limits import car_limits, limits_text
+    from wm_planner.errors import PlannerError
+    from wm_sim.contract import find_simulator
+
+    declared = find_simulator(sim).declaration.limits
+    try:
+        car_limits(declared)
+    except PlannerError as error:
+        raise BringupError(f"simulator {sim} declares limits that do not fit: {error}") from None
+    return {"limits": limits_text(declared)} if declared else {}
+
+
 @dataclass(frozen=True)
 class Through:
     """What a user may choose about replaying a drive's sensors through freshly started nodes."""
@@ -107,6 +126,7 @@ class Through:
     bag: str
     model: str = "models/default"
     search: str = "full"  # as planner_node's: that of the recorded plans
+    sim: str = "builtin"  # that of the recorded drive
     compare: bool = True
     tolerance: float = 1e-4  # rad, m/s²
     json: str = ""
@@ -116,7 +136,7 @@ class Through:
 def replay_topology(through: Through) -> tuple[Process, ...]:
     """From camera to plan, no car: the processes that a drive's sensors are replayed through."""
     model = {"model": through.model}
-    planner = model | UNHURRIED | {"search": through.search}
+    planner = model | declared_limits(through.sim) | UNHURRIED | {"search": through.search}
     given = {name: getattr(through, name) for name in ("bag", "compare", "tolerance", "json", "frames")}
     return (
         Process("wm_perception", "perception_node", model),

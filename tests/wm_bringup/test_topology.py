@@ -16,6 +16,9 @@ from wm_bringup.errors import BringupError
 from wm_bringup.paths import stack_parameters
 from wm_bringup.supervision import RespawnPolicy
 from wm_bringup.topology import Setup, Through, parameter_file, replay_topology, topology
+from wm_planner.car_limits import parse_limits
+from wm_sim import contract
+from wm_sim.contract import Declaration, SimulatorSpec, find_simulator, known_simulators
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch/stack.launch.py"
@@ -103,6 +106,28 @@ def test_lockstep_waits_for_every_plan() -> None:
     assert parameters["planner_node"]["search"] == "full"
     assert parameters["sim_node"]["mode"] == parameters["safety_gate_node"]["mode"] == "lockstep"
     assert "deadline_s" not in {process.name: process.parameters for process in topology(Setup())}["planner_node"]
+
+
+@pytest.mark.parametrize("sim", known_simulators())
+def test_gate_and_planner_start_with_the_limits_of_the_simulator_that_drives(launch, tmp_path: Path, sim: str) -> None:
+    declared = find_simulator(sim).declaration.limits
+    drive = {process.name: process.parameters for process in topology(Setup(sim=sim, supervise=True))}
+    launched = {
+        node.kwargs["name"]: node.kwargs["parameters"][-1] for node in launch.nodes(model=str(tmp_path), sim=sim)
+    }
+    for started in (drive, launched):
+        assert [name for name, given in started.items() if "limits" in given] == (
+            ["planner_node", "safety_gate_node"] if declared else []
+        )
+        for name in ("planner_node", "safety_gate_node"):
+            assert parse_limits(started[name].get("limits", "")) == declared
+
+
+def test_a_simulator_with_limits_that_are_none_starts_nothing(monkeypatch) -> None:
+    odd = SimulatorSpec(Declaration("odd", "", ("road",), camera="front", limits={"wheels": 4.0}), make=lambda _: None)
+    monkeypatch.setattr(contract, "find_simulator", lambda name: odd)
+    with pytest.raises(BringupError, match=r"^simulator odd declares limits that do not fit: .*unknown limit 'wheels'"):
+        topology(Setup(sim="odd"))
 
 
 def test_drive_node_waits_for_everybody_else() -> None:
@@ -197,7 +222,7 @@ def test_under_a_supervisor_the_nodes_wait_for_it_and_it_knows_their_order() -> 
 def test_the_replay_launch_file_plays_a_bag_or_feeds_it_to_the_chain(monkeypatch, tmp_path: Path) -> None:
     import wm_bringup.replay
 
-    monkeypatch.setattr(wm_bringup.replay, "recorded_search", lambda bag: "half")
+    monkeypatch.setattr(wm_bringup.replay, "recorded_setup", lambda bag: ("half", "carracing"))
     launch = load(monkeypatch, ROOT / "launch/replay.launch.py")
     [player] = launch.nodes(bag="b", rate="2", loop="true")
     assert player.kwargs["parameters"][-1] == {
@@ -206,6 +231,7 @@ def test_the_replay_launch_file_plays_a_bag_or_feeds_it_to_the_chain(monkeypatch
     chain = launch.nodes(bag="b", through="planner", model=str(tmp_path))
     assert [node.kwargs["executable"] for node in chain] == [p.name for p in replay_topology(Through("b"))]
     assert chain[2].kwargs["parameters"][-1]["search"] == "half"
+    assert "departure_max_m=30.0" in chain[2].kwargs["parameters"][-1]["limits"]  # the plans were made within these
     for node in [player, *chain]:
         assert "ended" in node.kwargs["on_exit"](ended(0), None).kwargs["reason"]
 

@@ -11,6 +11,7 @@ from visualization_msgs.msg import Marker
 
 from wm_msgs.msg import Belief, Observation
 from wm_planner import planner_node
+from wm_planner.car_limits import car_limits, parse_limits
 from wm_planner.planner import SPEED
 from wm_planner.planner_node import PlannerNode
 from wm_planner.planner_settings import WEIGHTS
@@ -129,3 +130,21 @@ def test_conformal_limits_without_measurements_are_said_to_be_the_fixed_ones(nod
     [sentence] = said
     assert "no conformal limit" in sentence and "fixed limit" in sentence
     assert node.health.facts["collision_max"] == "0.2"
+
+
+def test_plans_stay_within_the_limits_of_the_car_whatever_setting_changes(lane_engine, car, monkeypatch):
+    monkeypatch.setattr(planner_node, "load_engine", lambda *_: lane_engine)
+    rclpy.init(args=["--ros-args", "-p", "limits:=wheelbase_m=3.24,lateral_acceleration_max_mps2=8.0"])
+    node = PlannerNode()
+    try:
+        node.start()
+        expected = car_limits({"wheelbase_m": 3.24, "lateral_acceleration_max_mps2": 8.0})
+        assert node.planner.config.limits == expected
+        assert change(node, search="full").successful
+        node.planner.plan_from(car(), np.zeros(15, np.float32))
+        assert node.planner.config.limits == expected and node.planner.config.search.candidates == (256, 128, 64)
+        assert parse_limits(node.health.facts["limits"]).keys() == {"wheelbase_m", "lateral_acceleration_max_mps2"}
+    finally:
+        node.stop()
+        node.destroy_node()
+        rclpy.shutdown()

@@ -31,6 +31,15 @@ def test_a_drives_frames_are_whole_in_order_and_begin_with_their_route(short_bag
     assert {len(frame.messages) for frame in drive.frames if not frame.is_start} == {4}
 
 
+def test_a_bag_tells_which_simulator_it_is_of(short_bag: Path, rewrite) -> None:
+    with open_bag(short_bag) as reader:
+        assert Drive(reader, short_bag).simulator == "builtin"
+    said = serialise(topics.SIMULATOR.type, {"data": '{"name": "carracing", "missing": []}'})
+    bag = rewrite(lambda topic, stamp, raw: [(topic, stamp, said if topic == "/simulator" else raw)])
+    with open_bag(bag) as reader:
+        assert Drive(reader, bag).simulator == "carracing"
+
+
 def test_the_route_goes_with_the_first_frame_that_perception_got_to(short_bag: Path, tmp_path: Path) -> None:
     with open_bag(short_bag) as reader, BagWriter(tmp_path / "bag") as writer:
         for connection in reader.connections:

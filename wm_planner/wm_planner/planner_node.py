@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from wm_dynamics.engines import ENGINES, load_engine
 from wm_dynamics.errors import ModelError
 from wm_msgs.msg import Belief, Observation, Plan
 from wm_msgs.srv import LoadModel
+from wm_planner.car_limits import car_limits, parse_limits, told
 from wm_planner.errors import PlannerError
 from wm_planner.path import plan_path
-from wm_planner.planner import SPEED, Planner, PlanResult, Status
+from wm_planner.planner import SPEED, Planner, PlannerConfig, PlanResult, Status
 from wm_planner.planner_settings import SEARCHES, WEIGHTS, planner_config
 from wm_planner.rollouts import Rollouts, rollouts
 from wm_planner.solvers import SOLVERS
@@ -38,6 +40,7 @@ class PlannerNode(StackNode):
         self.engine_name = self.declare("engine", "onnxruntime", "What runs the model.", choices=tuple(ENGINES))
         self.threads = self.declare("threads", 1, "CPU threads of the search.", range=(1, 64))
         self.seed = self.declare("seed", 0, "Seed of the search.", range=(0, 2**31 - 1))
+        self.declared = self.declare("limits", "", "As safety_gate_node's, so that plans stay within them.")
         self.declare(
             "solver",
             "icem",
@@ -72,6 +75,7 @@ class PlannerNode(StackNode):
             )
 
     def configure(self) -> None:
+        self.car = car_limits(parse_limits(self.declared))
         self.load(self.model)
         self.joiner = StampJoiner("belief", "observation")
         self.plan, self.path, self.markers = (self.advertise(it) for it in (PLAN, PLAN_PATH, PLAN_MARKERS))
@@ -82,25 +86,30 @@ class PlannerNode(StackNode):
         self.create_service(LoadModel, "planner/load_model", self.on_load_model)
 
     def load(self, model: str) -> None:
-        config = planner_config(self.live)  # first: it refuses at once
+        config = self.config()  # first: it refuses at once
         engine = load_engine(model, self.engine_name, self.threads)
         self.planner = Planner(engine, config, self.seed)
         self.engine = engine
         self.answer: Plan | None = None
         self.tell_limits()
 
+    def config(self) -> PlannerConfig:
+        """The planner's settings as the parameters say them."""
+        return replace(planner_config(self.live), limits=self.car)
+
     def check_change(self, values: dict[str, Any]) -> None:
         planner_config(values)
 
     def take_change(self) -> None:
         if hasattr(self, "planner"):
-            self.planner.reconfigure(planner_config(self.live))
+            self.planner.reconfigure(self.config())
             self.tell_limits()
 
     def tell_limits(self) -> None:
         """Log and show which limits on risk hold."""
         limits = self.planner.limits
         self.health.facts |= {"collision_max": f"{limits.collision:.4g}", "off_road_max": f"{limits.off_road:.4g}"}
+        self.health.facts["limits"] = told(self.car)
         if limits.lacking:
             self.get_logger().warning(limits.lacking)
 
@@ -141,10 +150,11 @@ class PlannerNode(StackNode):
         self.plan.publish(self.answer)
         self.count(result, deadline_s)
         if self.path.get_subscription_count():
-            points = plan_path(result.steering_angle, result.speed, STEP_S)
+            points = plan_path(result.steering_angle, result.speed, STEP_S, self.car.wheelbase_m)
             self.path.publish(path_msg(points, belief.source_stamp, "base_link"))
         if show:
-            self.markers.publish(markers_msg(rollouts(result, float(state[SPEED])), belief.source_stamp))
+            looked_at = rollouts(result, float(state[SPEED]), self.car.wheelbase_m)
+            self.markers.publish(markers_msg(looked_at, belief.source_stamp))
 
     def message(self, result: PlanResult, belief: Belief) -> Plan:
         msg = Plan()

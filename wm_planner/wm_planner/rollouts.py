@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_planner.path import plan_path
+from wm_planner.path import WHEELBASE_M, plan_path
 from wm_planner.planner import PlanResult, predicted_speed
 from wm_sim.action import to_physical
 from wm_sim.observation import STEP_S
@@ -23,14 +23,14 @@ class Rollouts:
     risk: NDArray[np.float64]  # [N] 0 none, 1 at the limit and beyond
 
 
-def rollouts(plan: PlanResult, speed_mps: float) -> Rollouts:
+def rollouts(plan: PlanResult, speed_mps: float, wheelbase_m: float = WHEELBASE_M) -> Rollouts:
     """The candidates of a plan that was made with `show`, followed by a kinematic car; without them only the plan."""
-    chosen = plan_path(plan.steering_angle, plan.speed, STEP_S)
+    chosen = plan_path(plan.steering_angle, plan.speed, STEP_S, wheelbase_m)
     shown = plan.candidates
     if shown is None:
         return Rollouts(chosen, np.zeros((0, *chosen.shape)), np.zeros(0), np.zeros(0))
     steering_angle, acceleration = to_physical(shown.actions)
-    paths = plan_path(steering_angle, predicted_speed(speed_mps, acceleration), STEP_S)
+    paths = plan_path(steering_angle, predicted_speed(speed_mps, acceleration), STEP_S, wheelbase_m)
     return Rollouts(chosen, paths, _between(shown.value), np.clip(np.nan_to_num(shown.risk, nan=1.0), 0.0, 1.0))
 
 

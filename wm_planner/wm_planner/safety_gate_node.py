@@ -16,10 +16,10 @@ from sensor_msgs.msg import LaserScan
 from std_srvs.srv import SetBool
 
 from wm_msgs.msg import Belief, ControlCommand, Plan, SafetyState, VehicleStatus
+from wm_planner.car_limits import car_limits, parse_limits, told
 from wm_planner.engage_check import CHAIN, Surroundings, may_engage, refusal, stamps_of
 from wm_planner.safety.decide import Clock, Decision, GateState, Inputs, PlanInput, decide
-from wm_planner.safety.limits import load_limits, shipped_limits
-from wm_planner.safety.reasons import State
+from wm_planner.safety.reasons import Source, State
 from wm_planner.safety.route import route_from
 from wm_ros.convert import ndarray, odom_pose, path_xy, scan_measured, to_ns, to_stamp
 from wm_ros.joiner import StampJoiner
@@ -38,6 +38,9 @@ class SafetyGateNode(StackNode):
         self.mode = self.declare("mode", "realtime", "As sim_node's.", choices=("realtime", "lockstep"))
         self.rate_hz = self.declare("rate_hz", 50.0, "Decisions a second (realtime), Hz.", range=(5.0, 200.0))
         self.limits_file = self.declare("limits_file", "", "YAML file of limits; empty: params/limits.yaml as shipped.")
+        self.declared = self.declare(
+            "limits", "", "Limits of the car that drives over those shipped, as wheelbase_m=3.2,half_width_m=1.2."
+        )
         self.surprise_max_nats = self.declare(
             "surprise_max_nats",
             0.0,
@@ -52,10 +55,10 @@ class SafetyGateNode(StackNode):
         )
 
     def configure(self) -> None:
-        self.health.facts = {"scheduling": prefer_realtime(self.realtime_priority)}
-        self.limits = load_limits(self.limits_file) if self.limits_file else shipped_limits()
+        self.limits = car_limits(parse_limits(self.declared), self.limits_file)
         if self.surprise_max_nats > 0.0:
             self.limits = replace(self.limits, surprise_max_nats=self.surprise_max_nats)
+        self.health.facts = {"scheduling": prefer_realtime(self.realtime_priority), "limits": told(self.limits)}
         self.inputs = Inputs(engaged=False)
         self.memory = GateState()
         self.shown: tuple[State, int] | None = None
@@ -167,7 +170,9 @@ class SafetyGateNode(StackNode):
         msg.source_stamp = to_stamp(source_ns)
         msg.steering_angle, msg.steering_rate = command.steering_angle_rad, command.steering_rate_radps
         msg.acceleration, msg.speed = command.acceleration_mps2, command.speed_mps
-        msg.source, msg.limited = int(command.source), command.limited
+        # Who is not engaged stops, whatever is in the path: the vehicle waits for an engaged gate to begin.
+        source = Source.STOPPED if decision.state is State.STOPPED else command.source
+        msg.source, msg.limited = int(source), command.limited
         return msg
 
     # Engaging and showing.

@@ -39,13 +39,13 @@ def make_agent(
     if name in simulator.drivers:
         return simulator.drivers[name](seed)
     from wm_planner.agent import AgentConfig, ModelDriver
+    from wm_planner.car_limits import car_limits
     from wm_planner.planner_settings import planner_config
 
     # Without settings the nodes' defaults: both drive alike.
-    config = AgentConfig(gate=gate, planner=planner_config(settings or {}), policy_only=name.partition(":")[0] == ALONE)
-    if simulator.declaration.limits:
-        limits = replace(config.limits, **simulator.declaration.limits)
-        config = replace(config, limits=limits, planner=replace(config.planner, limits=limits))
+    limits = car_limits(simulator.declaration.limits)
+    planner = replace(planner_config(settings or {}), limits=limits)
+    config = AgentConfig(gate=gate, planner=planner, limits=limits, policy_only=name.partition(":")[0] == ALONE)
     return ModelDriver(shared_engine(model_path(name)), config)
 
 

@@ -13,6 +13,7 @@ from rosbags.rosbag2 import Reader
 
 from wm_ros import topic_table as topics
 from wm_ros.topic_table import TopicSpec
+from wm_sim.contract import BUILTIN
 from wm_training.bags.reader import find_topic, read_raw
 from wm_training.bags.schema import typestore
 from wm_training.errors import TrainingError
@@ -90,7 +91,7 @@ class Drive:
 
     def __init__(self, reader: Reader, path: Path) -> None:
         self.path = path
-        wanted = (*SENSORS, topics.ROUTE, topics.PLAN, topics.OBSERVATION)
+        wanted = (*SENSORS, topics.ROUTE, topics.PLAN, topics.OBSERVATION, topics.SIMULATOR)
         found = {topic.name: find_topic(reader, topic.name) for topic in wanted}
         missing = [t.name for t in (*SENSORS, topics.ROUTE) if not (c := found[t.name]) or not c.msgcount]
         if missing:
@@ -135,6 +136,17 @@ class Drive:
         for cdr in self._raw.get(topics.OBSERVATION.name, ())[:1]:
             return str(_decoded(topics.OBSERVATION, cdr).model_id)
         return ""
+
+    @property
+    def simulator(self) -> str:
+        """Name of the simulator that gave the sensors; `builtin` where the bag does not tell."""
+        for cdr in self._raw.get(topics.SIMULATOR.name, ())[:1]:
+            try:
+                return str(json.loads(_decoded(topics.SIMULATOR, cdr).data)["name"])
+            except (ValueError, KeyError, TypeError) as error:
+                name = topics.SIMULATOR.name
+                raise TrainingError(f"{self.path}: topic {name}: not what a simulator says ({error}).") from None
+        return BUILTIN
 
 
 def compare(
