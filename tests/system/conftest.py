@@ -89,6 +89,29 @@ class Drive:
         wait_until(lambda: said() or self.process.poll() is not None, f"{name} says: {words}")
         assert said(), self.wait()
 
+    def until_frames(self, count: int) -> None:
+        """Wait until so many frames were driven, or the drive has ended."""
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=self.domain)
+        observer, seen = rclpy.create_node("observer", context=context), set()
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(observer)
+
+        def hear(status: VehicleStatus) -> None:
+            if status.mode == VehicleStatus.MODE_DRIVING:
+                seen.add((status.header.stamp.sec, status.header.stamp.nanosec))
+
+        observer.create_subscription(STATUS.type, STATUS.name, hear, STATUS.reader_qos)
+        try:
+            limit = time.monotonic() + PATIENCE_S
+            while len(seen) < count and self.process.poll() is None:
+                assert time.monotonic() < limit, f"waited {PATIENCE_S:.0f} s in vain until {count} frames were driven"
+                executor.spin_once(timeout_sec=0.1)
+        finally:
+            executor.shutdown()
+            observer.destroy_node()
+            context.try_shutdown()
+
     def wait(self, patience_s: float = PATIENCE_S) -> tuple[int, str]:
         """Exit code and everything printed."""
         text, _ = self.process.communicate(timeout=patience_s)

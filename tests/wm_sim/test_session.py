@@ -105,6 +105,19 @@ def test_lockstep_moves_only_on_the_answer_to_its_last_frame(session) -> None:
     assert session.clock_ns == 1_200_000_000
 
 
+def braking(frame_ns: int) -> Command:
+    return Command(0.0, -6.0, frame_ns, from_plan=False, scan_brake=True)
+
+
+def test_an_episode_begins_with_the_gate_braking_for_what_is_in_the_path_from_the_start(session) -> None:
+    assert session.answer(braking(session.frame_ns)).truth.step == 1
+    session.reset("lane_follow", 4)
+    session.accept(braking(session.frame_ns))
+    tick_to_frame(session)
+    assert session.stage is Stage.DRIVING
+    assert tick_to_frame(session).truth.step == 1
+
+
 def test_a_command_from_before_a_reset_does_not_start_the_new_episode(session) -> None:
     old = session.frame_ns
     session.reset("lane_follow", 4)
@@ -145,7 +158,7 @@ def test_commands_beyond_the_actuators_are_clipped() -> None:
 
 
 def counted(seq: int, acceleration: float = 1.0) -> Command:
-    return Command(0.0, acceleration, 0, True, seq)
+    return Command(0.0, acceleration, 0, True, seq=seq)
 
 
 def test_a_command_heard_again_and_again_does_not_feed_the_watchdog() -> None:

@@ -1,6 +1,7 @@
 """Episodes on one clock that never goes back: who may move the world, and when.
 
-READY    a new episode's world stands, traffic included, until the first planned command answers one of its frames
+READY    a new episode's world stands, traffic included, until a command of an engaged gate answers one of its frames:
+         a planned one, or braking for something that is in the path from the start
 DRIVING  the world moves: with the wall (`tick`) or with each command (`answer`)
 DONE     the episode ended; the world stands until `reset`
 """
@@ -70,7 +71,7 @@ class Session:
             return  # meant for an earlier episode
         self._newest = command
         self._interface.accept(command, self.clock_ns * 1e-9)
-        self._released |= command.from_plan
+        self._released |= _begins(command)
 
     def tick(self) -> Frame | None:
         """One physics step of realtime; a frame is due at every second one."""
@@ -89,7 +90,7 @@ class Session:
 
     def answer(self, command: Command) -> Frame | None:
         """A command arrived (lockstep); the next frame if it answers the last one, else None."""
-        may = self.stage is Stage.DRIVING or (self.stage is Stage.READY and command.from_plan)
+        may = self.stage is Stage.DRIVING or (self.stage is Stage.READY and _begins(command))
         if not may or command.frame_ns != self.frame_ns:
             return None
         self.stage = Stage.DRIVING
@@ -133,3 +134,8 @@ class Session:
     def _last(self) -> Frame:
         assert self.frame is not None, "reset first"
         return self.frame
+
+
+def _begins(command: Command) -> bool:
+    """Whether an episode may begin with it: a gate that is not engaged stops, and says so."""
+    return command.from_plan or command.scan_brake

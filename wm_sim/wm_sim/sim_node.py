@@ -139,7 +139,8 @@ class SimNode(StackNode):
 
     def on_control(self, msg: ControlCommand) -> None:
         planned = msg.source == ControlCommand.SOURCE_PLAN
-        command = Command(msg.steering_angle, msg.acceleration, to_ns(msg.source_stamp), planned, msg.seq)
+        braking = msg.source == ControlCommand.SOURCE_SCAN_BRAKE
+        command = Command(msg.steering_angle, msg.acceleration, to_ns(msg.source_stamp), planned, braking, msg.seq)
         if self.mode == "realtime":
             self.session.accept(command)
             return

@@ -21,6 +21,7 @@ class Command:
     acceleration: float  # m/s^2
     frame_ns: int  # stamp of the camera frame it descends from, ROS time
     from_plan: bool  # False: hold, stop or brake by the gate
+    scan_brake: bool = False  # an engaged gate brakes for something in the path
     seq: int | None = None  # counts up by one a command of one sender, 0..2^32-1; None: not counted
 
 
