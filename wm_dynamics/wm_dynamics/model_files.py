@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from wm_dynamics.engines.score_lanes import CANDIDATES
 from wm_dynamics.errors import ModelError
 from wm_dynamics.graphs import PROPOSALS, DecodeGraph, EncodeGraph, ObserveGraph, ProposeGraph
 from wm_dynamics.lean_score import LeanScoreGraph
@@ -137,6 +138,7 @@ def export_graphs(model: WorldModel, folder: Path) -> list[str]:
                 str(folder / name),
                 input_names=list(inputs),
                 output_names=outputs,
+                dynamic_axes={key: {0: CANDIDATES} for key in ("actions", *outputs)} if name == "score.onnx" else None,
                 opset_version=OPSET,
                 dynamo=False,
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from wm_perception.model_folder import ModelConfig, read_model_config
-from wm_perception.onnx_session import OnnxSession
+from wm_perception.onnx_session import BoundRun, open_session
 from wm_sim.observation import CAMERA_SHAPE, SCAN_SIZE, STATE_SIZE
 
 
@@ -16,7 +16,7 @@ class EncoderSession:
 
     def __init__(self, folder: Path | str, threads: int = 1) -> None:
         self.config: ModelConfig = read_model_config(folder)
-        self._session = OnnxSession(folder, self.config, "encode.onnx", threads)
+        self._run = BoundRun(open_session(folder, self.config, "encode.onnx", threads))
 
     def encode(self, camera: np.ndarray, scan: np.ndarray, state: np.ndarray) -> np.ndarray:
         """camera uint8 [64, 64, 3], scan float32 [72] m, state float32 [15] -> embedding float32 [E]."""
@@ -25,4 +25,4 @@ class EncoderSession:
                 f"observation of camera {camera.shape}, scan {scan.shape}, state {state.shape}; "
                 f"expected {CAMERA_SHAPE}, ({SCAN_SIZE},), ({STATE_SIZE},)"
             )
-        return self._session.run(camera=camera, scan=scan, state=state)[0].copy()
+        return self._run(camera=camera, scan=scan, state=state)[0].copy()

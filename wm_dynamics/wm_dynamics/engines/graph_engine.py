@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
+from wm_dynamics.engines.score_lanes import Run, ScoreLanes
 from wm_dynamics.protocols import Outcome
 from wm_perception.model_folder import ModelConfig
 
 GRAPHS = ("encode", "observe", "score", "propose", "decode")  # each `NAME.onnx` in a model folder
 
 
-class Run(Protocol):
-    """One run of a graph: outputs in its order, valid until the next run. ValueError for inputs of another shape."""
-
-    def __call__(self, **inputs: np.ndarray) -> Sequence[np.ndarray]: ...
-
-
 class GraphEngine:
-    """`Engine` for one caller at a time. What it hands out is the caller's: no later call writes into it."""
+    """`Engine` for one caller at a time. What it hands out is the caller's: no later call writes into it.
 
-    def __init__(self, config: ModelConfig, runs: Mapping[str, Run]) -> None:
+    `lanes`: the score graph on several threads or in several sizes, see `ScoreLanes`; otherwise `runs` has it.
+    """
+
+    def __init__(
+        self, config: ModelConfig, runs: Mapping[str, Run], lanes: Sequence[Mapping[int, Run]] | None = None
+    ) -> None:
         self.config = config
-        self._encode, self._observe, self._score, self._propose, self._decode = (runs[name] for name in GRAPHS)
+        self._encode, self._observe, self._propose, self._decode = (runs[name] for name in GRAPHS if name != "score")
+        self._score = ScoreLanes(lanes or [{config.chunk: runs["score"]}])
 
     def encode(self, camera: np.ndarray, scan: np.ndarray, state: np.ndarray) -> np.ndarray:
         return self._encode(camera=camera, scan=scan, state=state)[0].copy()
@@ -40,12 +40,7 @@ class GraphEngine:
         chunk, horizon, count = self.config.chunk, self.config.horizon, len(actions)
         if actions.ndim != 3 or count % chunk or actions.shape[1:] != (horizon, 2):
             raise ValueError(f"candidates {actions.shape}; expected [N, {horizon}, 2] with N a multiple of {chunk}")
-        fields = np.empty((4, count), np.float32)
-        for start in range(0, count, chunk):
-            rows = slice(start, start + chunk)
-            for field, part in zip(fields, self._score(belief=belief, actions=actions[rows]), strict=True):
-                field[rows] = part
-        return Outcome(*fields)
+        return Outcome(*self._score(belief, actions))
 
     def propose(self, belief: np.ndarray) -> np.ndarray:
         return self._propose(belief=belief)[0].copy()

@@ -37,7 +37,7 @@ def build_engine(folder: Path | str, precision: str, say: Callable[[str], None])
         say(f"{key.folder} is whole already.")
         return key.folder
     say(f"model {folder}: the engine {reason}; compiling with {library.name} {library.version} for {key.gpu}.")
-    graphs = {name: prepared(verified_file(folder, config, f"{name}.onnx"), precision) for name in GRAPHS}
+    graphs = {name: prepared(verified_file(folder, config, f"{name}.onnx"), precision, config.chunk) for name in GRAPHS}
     reference = _reference(folder, config)
     error = parity.refuse_if_far(
         f"tensorrt ({precision}, on the CPU)", folder, parity.outputs(on_cpu(config, graphs)), reference,

@@ -8,22 +8,28 @@ from pathlib import Path
 import onnx
 import onnxruntime
 
+from wm_dynamics.engines.score_lanes import CANDIDATES
+
 # Sums over steps and groups, norms and logarithms stay in 32 bits: they are cheap, and half precision loses them first.
 SINGLE = ("LayerNormalization", "Softmax", "Log", "Exp", "CumSum", "ReduceSum", "ReduceMean", "ReduceMax")
 
 
-def prepared(path: Path, precision: str) -> onnx.ModelProto:
-    """The graph at `path` for TensorRT; every input and output is float32. precision: fp32 or fp16."""
-    graph = _without_uint8(_folded(path))
+def prepared(path: Path, precision: str, candidates: int = 64) -> onnx.ModelProto:
+    """The graph at `path` for TensorRT; every input and output is float32. precision: fp32 or fp16.
+
+    `candidates`: of one run, where the graph leaves that open.
+    """
+    graph = _without_uint8(_folded(path, candidates))
     if precision == "fp16":
         graph = _in_half(graph)
     onnx.checker.check_model(graph)
     return graph
 
 
-def _folded(path: Path) -> onnx.ModelProto:
+def _folded(path: Path, candidates: int) -> onnx.ModelProto:
     """Shape arithmetic on constants computed: what the exporter writes of fixed shapes is mostly that."""
     options = onnxruntime.SessionOptions()
+    options.add_free_dimension_override_by_name(CANDIDATES, candidates)
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory() as folder:
