@@ -1,4 +1,4 @@
-"""Every simulator keeps the contract, CARLA on a stand-in server; the other bridges mean by each number what we mean."""
+"""Every simulator keeps the contract, CARLA on a stand-in server; the other bridges mean by a number what we mean."""
 
 import builtins
 import json
