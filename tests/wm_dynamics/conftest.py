@@ -1,10 +1,16 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
+from onnxruntime.tools.onnx_model_utils import make_dim_param_fixed
 
+from wm_dynamics.engines.score_lanes import CANDIDATES
 from wm_dynamics.model_files import write_model_folder
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_perception.model_folder import CONFIG_FILE, file_sha256, read_model_config
 
 
 @pytest.fixture(scope="session")
@@ -22,4 +28,17 @@ def model_folder(untrained_model: WorldModel, tmp_path_factory: pytest.TempPathF
     write_model_folder(
         folder, untrained_model, training={"bags": "none"}, metrics={}, disagreement_p95=0.1, surprise_p999=9.0
     )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def older_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model with a score graph that takes one chunk a run and nothing else."""
+    folder = tmp_path_factory.mktemp("models") / "older"
+    shutil.copytree(model_folder, folder)
+    graph, config = onnx.load(folder / "score.onnx"), read_model_config(folder)
+    make_dim_param_fixed(graph.graph, CANDIDATES, config.chunk)
+    onnx.save(graph, folder / "score.onnx")
+    files = config.files | {"score.onnx": file_sha256(folder / "score.onnx")}
+    (folder / CONFIG_FILE).write_text(replace(config, files=files).to_yaml())
     return folder

@@ -64,7 +64,7 @@ def test_a_model_for_another_camera_says_both_sizes(copy: Path) -> None:
 
 
 def test_an_unknown_engine_lists_the_known(model_folder: Path) -> None:
-    with pytest.raises(ModelError, match="unknown engine tpu: choose one of onnxruntime, tensorrt, "):
+    with pytest.raises(ModelError, match="unknown engine tpu: choose one of onnxruntime, openvino, "):
         load_engine(model_folder, "tpu")
 
 

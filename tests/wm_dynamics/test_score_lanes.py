@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnxruntime.tools.onnx_model_utils import make_dim_param_fixed
 
 from wm_dynamics.engines import load_engine
-from wm_dynamics.engines.score_lanes import CANDIDATES, ScoreLanes, pieces, rows_for
+from wm_dynamics.engines.score_lanes import ScoreLanes, pieces, rows_for
 from wm_dynamics.protocols import Engine, Outcome
-from wm_perception.model_folder import CONFIG_FILE, file_sha256, read_model_config
 
 
 def scores(engine: Engine, count: int) -> Outcome:
@@ -27,20 +22,6 @@ def scores(engine: Engine, count: int) -> Outcome:
 
 def same(one: Outcome, other: Outcome) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
-
-
-@pytest.fixture(scope="module")
-def older_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose score graph takes one chunk a run and nothing else."""
-    folder = tmp_path_factory.mktemp("models") / "older"
-    shutil.copytree(model_folder, folder)
-    graph = onnx.load(folder / "score.onnx")
-    config = read_model_config(folder)
-    make_dim_param_fixed(graph.graph, CANDIDATES, config.chunk)
-    onnx.save(graph, folder / "score.onnx")
-    files = config.files | {"score.onnx": file_sha256(folder / "score.onnx")}
-    (folder / CONFIG_FILE).write_text(replace(config, files=files).to_yaml())
-    return folder
 
 
 @pytest.mark.parametrize("count", [64, 192, 256, 640])

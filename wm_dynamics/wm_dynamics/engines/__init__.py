@@ -11,6 +11,8 @@ from wm_dynamics.protocols import Engine
 # Name to "module:class", imported only when asked for: driving never pays for PyTorch.
 ENGINES = {
     "onnxruntime": "wm_dynamics.engines.onnx_engine:OnnxEngine",
+    "openvino": "wm_dynamics.engines.openvino_engine:OpenVinoEngine",
+    "openvino_bf16": "wm_dynamics.engines.openvino_engine:OpenVinoBf16Engine",
     "tensorrt": "wm_dynamics.engines.tensorrt_engine:TensorRtEngine",
     "tensorrt_fp32": "wm_dynamics.engines.tensorrt_engine:TensorRtFp32Engine",
     "torch": "wm_dynamics.engines.torch_engine:TorchEngine",
