@@ -104,17 +104,17 @@ def measure(config: PlannerBench, scratch: Path) -> dict[str, Any]:
     here, model = machine(), read_model_config(config.model)
     engines = Engines(config.model, scratch)
     usable, missing = usable_engines(engines, model.horizon)
+    on_cpu = [name for name in usable if not name.startswith("tensorrt")]
     base = Search(horizon=model.horizon, candidates=BUDGET)
     default = [replace(base, threads=threads) for threads in (1, 2)]
     rows = timed(config, engines, "default", searching(engines, default), config.plans)
     if config.sweep_plans:
         rows += timed(config, engines, "sweep", searching(engines, sweep(base, usable)), config.sweep_plans)
     if config.peer_plans:
-        alike = [replace(it, engine=name) for name in ("onnxruntime", "torch") for it in default]
+        alike = [replace(it, engine=name) for name in on_cpu for it in default]
         others, absent = peers(config.model, default)
         rows += timed(config, engines, "peers", {**searching(engines, alike), **others}, config.peer_plans)
         missing += absent
-    on_cpu = [name for name in usable if not name.startswith("tensorrt")]
     rates = measured_rates(config.model, on_cpu, CHUNKS, RATE_ROUNDS)
     result: dict[str, Any] = {
         "bench": "planner",
@@ -229,13 +229,14 @@ def figures(rows: Sequence[Mapping[str, Any]], gflops: Sequence[Mapping[str, Any
 
 
 def _peer_ratios(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
-    """Median of the fastest of the others over ours, for each number of threads."""
+    """Median of the fastest of the others over that of each of our engines, for each number of threads."""
     for threads in (1, 2):
         alike = [row for row in rows if row["part"] == "peers" and row["threads"] == threads]
-        ours = [row["p50_ms"] for row in alike if row["engine"] != "torch"]
         others = [row["p50_ms"] for row in alike if row["engine"] == "torch"]
-        if ours and others:
-            yield f"× fastest peer, {threads} thread{'s' * (threads > 1)}", min(others) / ours[0]
+        for row in alike if others else ():
+            if row["engine"] != "torch":
+                engine = "" if row["engine"] == "onnxruntime" else f"{row['engine']}, "
+                yield f"× fastest peer, {engine}{threads} thread{'s' * (threads > 1)}", min(others) / row["p50_ms"]
 
 
 def _rounded(value: Any) -> float:

@@ -133,6 +133,7 @@ def test_figures_compare_with_the_fastest_peer_and_say_what_is_met() -> None:
         row("default", "onnxruntime", 2, 15.0, 39.0),
         row("sweep", "torch", 1, 1.0),  # not of the same run as the peers
         row("peers", "onnxruntime", 1, 20.0),
+        row("peers", "openvino", 1, 10.0),
         row("peers", "torch", 1, 120.0),
         row("peers", "torch", 1, 90.0),
     ]
@@ -143,6 +144,7 @@ def test_figures_compare_with_the_fastest_peer_and_say_what_is_met() -> None:
     ]
     found = {entry["name"]: entry for entry in figures(rows, gflops)}
     assert found["× fastest peer, 1 thread"]["value"] == 4.5
+    assert found["× fastest peer, openvino, 1 thread"]["value"] == 9.0
     assert "× fastest peer, 2 threads" not in found
     assert found["score graph, share of the sgemm peak"]["value"] == 0.5
     assert {name for name, entry in found.items() if not entry["met"]} == {
