@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import yaml
 
 from wm_dynamics.engines import load_engine
 from wm_dynamics.errors import ModelError
-from wm_dynamics.model_files import load_world_model, write_model_folder
+from wm_dynamics.model_files import load_world_model, renew_graphs, write_model_folder
 from wm_dynamics.world_model import WorldModel, WorldModelConfig, with_every_label
 
 
@@ -100,3 +101,18 @@ def test_a_model_with_fewer_labels_loads_in_every_engine(tmp_path: Path, engine:
 def test_the_shipped_model_loads_whatever_labels_it_was_trained_with() -> None:
     model = load_world_model("models/default")
     assert model.heads.out.out_features == model.heads.SCALARS + model.config.labels
+
+
+def test_renewed_graphs_score_as_before_and_the_model_stays_the_same(older_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "renewed"
+    shutil.copytree(older_folder, folder)
+    before = load_engine(folder)
+    renew_graphs(folder)
+    after = load_engine(folder)
+    others = {name: digest for name, digest in before.config.files.items() if name != "score.onnx"}
+    assert after.config == replace(before.config, files=others | {"score.onnx": after.config.files["score.onnx"]})
+    assert after.config.files["score.onnx"] != before.config.files["score.onnx"]
+    assert (folder / "metrics.json").read_text() == (older_folder / "metrics.json").read_text()
+    actions = np.zeros((128, after.config.horizon, 2), np.float32)
+    belief = np.ones(after.config.belief_size, np.float32)
+    assert np.array_equal(before.score(belief, actions).ret, after.score(belief, actions).ret)

@@ -31,12 +31,11 @@ class LeanScoreGraph(ScoreGraph):
 
     def imagine(self, belief: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Beliefs [H, N, L] and the spread of the heads [H, N]."""
-        count, horizon, _ = actions.shape
         rssm, features = self.rssm, action_features(actions)  # [N, H, A]
-        deter, stoch = rssm.split(belief.expand(count, -1))
+        deter, stoch = rssm.split(belief.expand(actions.shape[0], -1))
         states, spreads = [], []
-        for step in range(horizon):
-            deter = rssm.cell(rssm.mix(torch.cat((stoch, features[:, step]), dim=-1)), deter)
+        for step in features.unbind(dim=1):
+            deter = rssm.cell(rssm.mix(torch.cat((stoch, step), dim=-1)), deter)
             stoch, spread = self._prior(deter)
             states.append(torch.cat((deter, stoch), dim=-1))
             spreads.append(spread)
@@ -45,7 +44,7 @@ class LeanScoreGraph(ScoreGraph):
     def _prior(self, deter: Tensor) -> tuple[Tensor, Tensor]:
         """Mean of the heads [N, G * C], and how far they are apart [N], as `Rssm.imagine` has them."""
         sizes = self.rssm.config
-        hidden = F.silu(self.rssm.prior_hidden(deter)).chunk(sizes.prior_heads, dim=-1)
+        hidden = F.silu(self.rssm.prior_hidden(deter)).split(sizes.prior_hidden, dim=-1)
         heads = [self._softmax(out(h)) for out, h in zip(self.rssm.prior_out, hidden, strict=True)]
         mean = sum(heads[1:], heads[0]) * (1.0 / len(heads))
         apart = sum(((head - mean).square() for head in heads[1:]), (heads[0] - mean).square())

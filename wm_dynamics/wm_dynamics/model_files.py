@@ -88,6 +88,21 @@ def write_model_folder(
     return config
 
 
+def renew_graphs(folder: Path | str) -> None:
+    """Export a model's graphs again from its weights, as this version does; all else in the folder stays as it is."""
+    folder = Path(folder)
+    config = read_model_config(folder)
+    write_model_folder(
+        folder,
+        load_world_model(folder, config),
+        training=config.training,
+        metrics=json.loads((folder / METRICS_FILE).read_text()),
+        disagreement_p95=config.disagreement_p95,
+        surprise_p999=config.surprise_p999,
+        risk_thresholds=config.risk_thresholds,
+    )
+
+
 @torch.no_grad()
 def round_to_half(model: WorldModel) -> WorldModel:
     """Round the weights to the 16 bits that a folder keeps of each, so that graphs and weights are of one model.

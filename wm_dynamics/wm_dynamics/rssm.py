@@ -42,11 +42,13 @@ class GruCell(nn.Module):
 
     def __init__(self, inputs: int, deter: int) -> None:
         super().__init__()
+        self.deter = deter
         self.gates = nn.Linear(inputs + deter, 3 * deter, bias=False)
         self.norm = nn.LayerNorm(3 * deter)
 
     def forward(self, inputs: Tensor, deter: Tensor) -> Tensor:
-        reset, candidate, update = self.norm(self.gates(torch.cat((inputs, deter), dim=-1))).chunk(3, dim=-1)
+        gates = self.norm(self.gates(torch.cat((inputs, deter), dim=-1)))
+        reset, candidate, update = gates.split(self.deter, dim=-1)  # `chunk` exports arithmetic on shapes
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
         update = torch.sigmoid(update - 1.0)
         return update * candidate + (1.0 - update) * deter

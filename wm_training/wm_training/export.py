@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wm_dynamics.model_files import round_to_half, write_model_folder
+from wm_dynamics.model_files import renew_graphs, round_to_half, write_model_folder
 from wm_dynamics.world_model import WorldModel, WorldModelConfig, labels_in
 from wm_training.checkpoint import read_checkpoint
 from wm_training.errors import TrainingError
@@ -33,7 +33,9 @@ class ExportConfig:
     engine: Literal["onnxruntime", "tensorrt"] = "onnxruntime"
     """A model folder holds all that onnxruntime and torch need; tensorrt compiles those of --model for a GPU."""
     model: Path = Path("models/default")
-    """Model folder whose graphs TensorRT compiles."""
+    """Model folder whose graphs TensorRT compiles, or --renew exports again."""
+    renew: bool = False
+    """Export the graphs of --model again from its weights; for folders that an earlier version wrote."""
     precision: Literal["fp16", "fp32"] = "fp16"
     """Precision of the TensorRT engine."""
 
@@ -44,6 +46,9 @@ def export(config: ExportConfig) -> Path:
         from wm_dynamics.engines.tensorrt_export import build_engine
 
         return build_engine(config.model, config.precision, print)
+    if config.renew:
+        renew_graphs(config.model)
+        return config.model
     if config.out is None:
         raise TrainingError("wm export: name the model folder to write with --out, or build --engine tensorrt.")
     checkpoint = read_checkpoint(config.run)
