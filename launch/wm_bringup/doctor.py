@@ -187,6 +187,7 @@ def engines() -> list[Row]:
                 "" if version_found else SETUP,
             )
         )
+    rows.append(Row("engine openvino", "ok", _version("openvino") or "absent; optional, requirements-openvino.txt"))
     from wm_dynamics.engines.tensorrt_library import find_cuda, find_gpu, find_library
 
     try:
