@@ -54,10 +54,10 @@ def test_pieces_cover_every_candidate_once_in_known_sizes(count: int, lanes: int
     assert {piece.stop - piece.start for piece in cut} <= set(sizes)
 
 
-def test_calls_of_one_two_and_four_chunks_are_shared_evenly_in_one_run_a_thread() -> None:
+def test_calls_are_shared_evenly_in_as_few_runs_as_there_are_sizes_for() -> None:
     for lanes in (1, 2, 4):
-        for count in (64, 128, 256):
-            assert len(pieces(count, rows_for(64, lanes), lanes)) == lanes
+        for count, runs in ((64, 1), (128, 1), (256, 2), (512, 4)):
+            assert len(pieces(count, rows_for(64, lanes), lanes)) == runs * lanes
 
 
 def test_lanes_run_at_the_same_time_each_on_its_own() -> None:

@@ -19,7 +19,7 @@ INSTALL = "pip install --no-deps -r requirements-openvino.txt"
 OTHERWISE = "use engine:=onnxruntime"
 BF16_FLAGS = frozenset(("avx512_bf16", "amx_bf16"))  # as Linux names them; elsewhere bfloat16 is only emulated
 CPU_INFO = Path("/proc/cpuinfo")
-LANES_MAX = 8  # every lane compiles the score graph in three sizes: 30 MB and 0.3 s each
+LANES_MAX = 8  # every lane compiles the score graph in two sizes: 30 MB and 0.3 s each
 
 
 class OpenVinoEngine(GraphEngine):

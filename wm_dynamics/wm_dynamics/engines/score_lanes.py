@@ -19,15 +19,16 @@ class Run(Protocol):
     def __call__(self, **inputs: np.ndarray) -> Sequence[np.ndarray]: ...
 
 
-def rows_for(chunk: int, threads: int) -> tuple[int, int, int]:
-    """How many candidates a run may take: what falls to each thread of calls of one, two and four chunks.
+def rows_for(chunk: int, threads: int) -> tuple[int, int]:
+    """How many candidates a run may take: what falls to each thread of a call of one chunk, and of two.
 
-    Larger runs are cheaper a candidate (a thousand operators are begun whatever their size), up to about 256.
+    Larger runs are cheaper a candidate, for hundreds of operators are begun whatever their size. Beyond two chunks what
+    a run computes no longer stays in a core's cache beside the weights.
     """
     rows = chunk
     while threads > 1 and rows % 2 == 0 and rows > ROWS_MIN:
         rows, threads = rows // 2, threads // 2
-    return rows, 2 * rows, 4 * rows
+    return rows, 2 * rows
 
 
 def pieces(count: int, sizes: Sequence[int], lanes: int) -> list[slice]:
