@@ -67,6 +67,8 @@ class EvalConfig:
     """Scale the road of a centre-line CSV to lanes of this width in m."""
     json: Path | None = None
     """Write the figures to this file."""
+    pictures: Path | None = None
+    """Write a contact sheet of the worst drives into this folder."""
     report: Path | None = None
     """Write a page with bars, a table and pictures of the worst drives to this HTML file."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -79,8 +81,10 @@ class EvalConfig:
     """Search by this solver: icem, cem, mppi, random or policy."""
     constraints: Literal["fixed", "conformal", "off"] | None = None
     """What limits the risk of a plan: fixed probabilities, the model's conformal ones, or nothing."""
-    settings: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="NAME=VALUE ...")] = ()
-    """Settings of the planner by planner_node's parameters, as objective.policy_weight=2 icem.keep=0.5."""
+    settings: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="set", metavar="NAME=VALUE")
+    ] = ()
+    """A setting of the planner by planner_node's parameters, as objective.policy_weight=2; repeat it for more."""
     gate: bool = True
     """The safety gate stands between planner and car."""
 
@@ -91,8 +95,6 @@ class EvalConfig:
 
         short = {"solver": self.solver, "objective.constraints": self.constraints}
         return parse_settings((*self.settings, *(f"{name}={value}" for name, value in short.items() if value)))
-    pictures: Path | None = None
-    """Write a contact sheet of the worst drives into this folder."""
 
 
 @dataclass(frozen=True)
