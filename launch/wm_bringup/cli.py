@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 EXIT_ERROR = 1
@@ -56,6 +58,8 @@ def usage() -> str:
 def main(args: Sequence[str] | None = None) -> int:
     """Run one subcommand; the exit status: 0 done, 1 failed with a sentence, 2 bad usage, 130 interrupted."""
     words = list(sys.argv[1:] if args is None else args)
+    if args is None:
+        signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)  # workers are stopped, nothing is left half written
     try:
         if not words or words[0] in ("-h", "--help"):
             print(usage(), flush=True)
@@ -75,6 +79,10 @@ def main(args: Sequence[str] | None = None) -> int:
         if not _is_ours(error):
             raise
         return _fail(str(error))
+
+
+def _end_as_ctrl_c_does(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def run(name: str, args: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import signal
 import subprocess
 import sys
 import types
@@ -118,3 +119,13 @@ def test_a_missing_module_names_the_remedy(subcommand, capsys: pytest.CaptureFix
     subcommand(needs)
     assert cli.main(["echo"]) == 1
     assert "no_such_module_here" in (error := capsys.readouterr().err) and "make setup" in error
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("sys.argv", ["wm", "eval"])
+    monkeypatch.setattr(cli, "run", lambda name, args: signal.raise_signal(signal.SIGTERM))
+    try:
+        assert cli.main() == cli.EXIT_INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
