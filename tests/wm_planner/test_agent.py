@@ -12,9 +12,12 @@ from wm_planner.objective import ObjectiveConfig
 from wm_planner.planner import PlannerConfig, Status
 from wm_planner.safety import Reason, Source, State
 
+# The test's policy knows neither lane nor car: it is a hint here, and the search drives.
+SEARCHING = AgentConfig(planner=PlannerConfig(objective=ObjectiveConfig(policy_weight=2.0)))
+
 
 def test_it_keeps_the_lane_and_the_speed_limit_on_a_curve(lane_engine, car, closed_loop):
-    trace = closed_loop(Agent(lane_engine), car(lateral=0.6, curvature=1 / 60, speed=8.0), 120)
+    trace = closed_loop(Agent(lane_engine, SEARCHING), car(lateral=0.6, curvature=1 / 60, speed=8.0), 120)
     lateral, speed = trace[30:, 0], trace[30:, 2]
     assert np.abs(lateral).max() < 0.5
     assert np.abs(lateral).mean() < 0.25
@@ -26,7 +29,7 @@ def test_it_follows_a_car_that_stops_and_goes_without_touching_it(lane_engine, c
         phase = step % 150
         return max(0.0, 8.0 - 0.25 * phase) if phase < 60 else min(8.0, 0.2 * (phase - 60))
 
-    agent = Agent(lane_engine)
+    agent = Agent(lane_engine, SEARCHING)
     trace = closed_loop(agent, car(gap=15.0, lead=8.0, speed=8.0), 300, lead)
     assert trace[:, 3].min() > 0.5
     assert trace[:, 2].max() > 5.0  # and it does drive

@@ -44,12 +44,14 @@ def outcome(collision, off_road):
 
 
 @pytest.mark.parametrize(
-    ("constraints", "risk"), [("fixed", 0.3 / 0.2), ("conformal", 0.3 / 0.4), ("off", 0.0)], ids=str
+    ("constraints", "risk"), [("fixed", 0.3 / 0.25), ("conformal", 0.3 / 0.4), ("off", 0.0)], ids=str
 )
 def test_the_score_s_risk_is_in_units_of_the_limits_that_hold(lane_engine, car, constraints, risk):
     lane_engine.config.risk_thresholds = {"collision": {0.1: 0.5}, "off_road": {0.1: 0.4}}
     lane_engine.score = outcome(0.3, 0.3)
-    objective = Objective(lane_engine, ObjectiveConfig(constraints=constraints), car(), STILL, 20.0, 0.1)
+    objective = Objective(
+        lane_engine, ObjectiveConfig(constraints=constraints, off_road_max=0.25), car(), STILL, 20.0, 0.1
+    )
     np.testing.assert_allclose(objective(np.zeros((64, 12, 2), np.float32)).risk, risk, rtol=1e-6)
 
 

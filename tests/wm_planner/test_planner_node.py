@@ -129,7 +129,7 @@ def test_conformal_limits_without_measurements_are_said_to_be_the_fixed_ones(nod
     assert change(node, objective__constraints="conformal").successful
     [sentence] = said
     assert "no conformal limit" in sentence and "fixed limit" in sentence
-    assert node.health.facts["collision_max"] == "0.2"
+    assert node.health.facts["collision_max"] == "0.7"
 
 
 def test_plans_stay_within_the_limits_of_the_car_whatever_setting_changes(lane_engine, car, monkeypatch):

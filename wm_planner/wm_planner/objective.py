@@ -29,8 +29,8 @@ class ObjectiveConfig:
         "fixed", "What limits the risk of a plan: the two limits below, the model's conformal ones, or nothing.",
         choices=CONSTRAINTS,
     )  # fmt: skip
-    collision_max: float = setting(0.2, "Collision probability above which a plan is infeasible (fixed).", 1e-6, 1.0)
-    off_road_max: float = setting(0.2, "Off-road probability above which a plan is infeasible (fixed).", 1e-6, 1.0)
+    collision_max: float = setting(0.7, "Collision probability above which a plan is infeasible (fixed).", 1e-6, 1.0)
+    off_road_max: float = setting(0.5, "Off-road probability above which a plan is infeasible (fixed).", 1e-6, 1.0)
     miss_rate: float = setting(0.1, "Share of bad plans that may pass for safe (conformal).", 0.001, 0.5)
     collision_weight: float = setting(3.0, "Penalty on collision probability, return a unit.", 0.0, _MOST)
     off_road_weight: float = setting(3.0, "Penalty on off-road probability, return a unit.", 0.0, _MOST)
@@ -43,7 +43,7 @@ class ObjectiveConfig:
     )
     jerk_weight: float = setting(0.05, "Penalty, return at a mean square longitudinal jerk of (10 m/s³)².", 0.0, _MOST)
     policy_weight: float = setting(
-        2.0, "Penalty, return at a mean square departure from the policy's proposal of (2 m/s²)².", 0.0, _MOST
+        40.0, "Penalty, return at a mean square departure from the policy's proposal of (2 m/s²)².", 0.0, _MOST
     )
 
     def __post_init__(self) -> None:

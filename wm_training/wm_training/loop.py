@@ -87,7 +87,8 @@ class Loop:
                 if done % config.checkpoint_every == 0 or done == phase.last_step or stopping:
                     self.save(done)
                 if stopping and done < config.steps:
-                    raise StoppedError(f"stopped at step {done}. Go on with --resume --out {config.out} and the same options.")
+                    advice = f"Go on with --resume --out {config.out} and the same options."
+                    raise StoppedError(f"stopped at step {done}. {advice}")
 
     def step(self, batch: Batch, step: int, rate: float) -> tuple[dict[str, float], float]:
         """One update: terms of the loss and norm of the gradient. It depends on the checkpoint, seed and step alone."""

@@ -245,7 +245,8 @@ def _stages(config: TrainConfig) -> Iterator[Callable[[str], None]]:
 
     def sentence() -> str:
         kept = (config.out / CHECKPOINT_FILE).exists()
-        advice = f"Go on with --resume --out {config.out} and the same options." if kept else "Nothing was trained yet; start again."
+        resume = f"Go on with --resume --out {config.out} and the same options."
+        advice = resume if kept else "Nothing was trained yet; start again."
         return f"stopped while {stage}. {advice}"
 
     with stopping_says(sentence):
