@@ -33,7 +33,7 @@ def moments() -> list[Moment]:
     planner = Planner(Valley(), PlannerConfig(search=ICemConfig(candidates=(1024, 512, 256))))
     found = []
     for number, goal in enumerate(((0.02, 0.5), (-0.02, -0.5), (0.0, 0.3), (0.01, 0.0))):
-        belief, state = np.float32([*goal, 0.5 if number == 3 else 0.0]), np.zeros(15, np.float32)
+        belief, state = np.float32([*goal, 1.0 if number == 3 else 0.0]), np.zeros(15, np.float32)
         state[0] = 5.0
         found.append(Moment(belief, state, True, (planner.reset(), planner.plan_from(belief, state))[1]))
     return found

@@ -68,11 +68,6 @@ class Health:
         self.flows[label] = Flow(expected_hz)
         return self.flows[label]
 
-    @property
-    def seen(self) -> int:
-        """Messages of all topics so far."""
-        return sum(flow.count for flow in self.flows.values())
-
     def took(self, name: str, milliseconds: float) -> None:
         """One measured stretch of work."""
         self._latency_ms.setdefault(name, []).append(milliseconds)

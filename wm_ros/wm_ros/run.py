@@ -19,7 +19,7 @@ from rclpy.task import Future
 from wm_ros.exit_codes import EXIT_CONFIG, EXIT_FAILED
 from wm_ros.node import StackNode
 
-DRAIN_S = 1.0
+DRAIN_S, QUIET_S = 1.0, 0.05
 LEAVE_S = 8.0  # to leave the middleware; takes far below a second unless something in there hangs
 
 
@@ -68,13 +68,16 @@ class Stopped(Future):
             super().add_done_callback(callback)
 
 
-def _drain(executor: SingleThreadedExecutor, node: StackNode) -> None:
-    """Let a node take what had arrived when it was asked to end; at most DRAIN_S where more and more arrives."""
+def _drain(executor: SingleThreadedExecutor) -> None:
+    """Let a node take what had arrived when it was asked to end; at most DRAIN_S where more and more arrives.
+
+    Only a turn in which nothing at all happened counts as quiet: of what waits, time and timers may come first.
+    """
     until_s, quiet = time.monotonic() + DRAIN_S, 0
     while quiet < 3 and time.monotonic() < until_s:
-        before = node.health.seen
-        executor.spin_once(timeout_sec=0.05)
-        quiet = 0 if node.health.seen > before else quiet + 1
+        began_s = time.monotonic()
+        executor.spin_once(timeout_sec=QUIET_S)
+        quiet = quiet + 1 if time.monotonic() - began_s >= QUIET_S else 0
 
 
 def is_ours(error: BaseException) -> bool:
@@ -107,7 +110,7 @@ def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> N
             refused = EXIT_FAILED
             executor.spin_until_future_complete(stopped)
             if node.drains:
-                _drain(executor, node)
+                _drain(executor)
             code = node.exit_code
         except Exception as error:
             if not is_ours(error):
