@@ -76,7 +76,7 @@ def test_a_simulator_that_is_asked_to_end_brakes_to_a_stand_first(driving_stack)
 
 
 def test_nothing_moves_before_somebody_engages(loose_stack) -> None:
-    loose_stack.until(lambda: len(loose_stack.plans) > 10, "the stack plans")
+    loose_stack.until(lambda: len(loose_stack.plans) > 10 and loose_stack.statuses, "the stack plans, the car is heard")
     assert {status.mode for status in loose_stack.statuses} == {VehicleStatus.MODE_READY}
     assert len({status.speed for status in loose_stack.statuses}) == 1
     assert all(command.source == ControlCommand.SOURCE_STOPPED for command in loose_stack.commands)

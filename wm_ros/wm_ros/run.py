@@ -19,7 +19,7 @@ from rclpy.task import Future
 from wm_ros.exit_codes import EXIT_CONFIG, EXIT_FAILED
 from wm_ros.node import StackNode
 
-DRAIN_S, QUIET_S = 1.0, 0.05
+DRAIN_S, QUIET_S = 3.0, 0.05
 LEAVE_S = 8.0  # to leave the middleware; takes far below a second unless something in there hangs
 
 

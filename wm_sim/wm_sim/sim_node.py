@@ -26,7 +26,9 @@ from wm_sim.scenarios import ROAD
 from wm_sim.session import TICK_NS, Session, Stage
 from wm_sim.vehicle_interface import Command
 
-ACKED_S = 1.0  # at the end, for what was sent last
+# At the end, for what was sent last: what got lost is asked for again at the next heartbeat, after 3 s at most.
+ACKED_S = 4.0
+HALT_PACE_S = 0.01  # between the last frames: in one burst they overflow the socket buffers of those who listen
 EVENT_TYPES = {
     "collision": DriveEvent.COLLISION,
     "off_road": DriveEvent.OFF_ROAD,
@@ -108,6 +110,7 @@ class SimNode(StackNode):
         for frame in self.session.halt():  # the vehicle does not leave while it rolls
             self.clock.publish(Clock(clock=to_stamp(self.session.clock_ns)))
             self.publish(frame)
+            time.sleep(HALT_PACE_S)
         self.status.wait_for_all_acked(Duration(seconds=ACKED_S))  # how it ended has to be known
 
     def cleanup(self) -> None:
