@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_planner.safety.limits import Limits, effective_wheelbase
 from wm_sim import scene as at
 from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
 from wm_sim.frame import Frame
@@ -22,7 +23,7 @@ Floats = NDArray[np.float32]
 Plan = tuple[Floats, Floats]  # steering angles in rad, accelerations in m/s², [STEPS] each
 
 STEPS = 12
-WHEELBASE_M, UNDERSTEER_S2PM2 = 2.75, 0.002
+NOMINAL_CAR = Limits()
 AIM_M = (2.0, 60.0)  # ahead of the rear axle, of what is aimed at
 BESIDE_M = 6.0
 
@@ -143,7 +144,7 @@ def _constant(steering: float, acceleration: float) -> Plan:
 
 def steering_for(frame: Frame, curvature_1pm: float) -> float:
     """Steering angle in rad of a nominal car for a curvature at the present speed."""
-    return math.atan(WHEELBASE_M * (1.0 + UNDERSTEER_S2PM2 * frame.speed_mps**2) * curvature_1pm)
+    return math.atan(effective_wheelbase(frame.speed_mps, NOMINAL_CAR) * curvature_1pm)
 
 
 def lane_steering(frame: Frame, aside_m: float = 0.0) -> float:

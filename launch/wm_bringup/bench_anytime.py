@@ -8,10 +8,7 @@ their difference is what the deadline cost. Once as the machine is, and once wit
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wm_bringup.errors import BringupError
+from wm_bringup.hogs import hogs
 from wm_bringup.paths import MODEL, find_model
 
 if TYPE_CHECKING:
@@ -158,14 +156,6 @@ def _rounded(value: Any) -> float:
     return round(float(value), 4)
 
 
-@contextmanager
-def busy_cores(wanted: bool) -> Iterator[None]:
+def busy_cores(wanted: bool) -> AbstractContextManager[None]:
     """Every core of this process kept busy by another process, of the same priority, while the block runs."""
-    count = len(os.sched_getaffinity(0)) if wanted else 0
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
+    return hogs(len(os.sched_getaffinity(0)) if wanted else 0)

@@ -26,7 +26,8 @@ def measure_node(seconds: float, domain_id: int | None) -> list[dict[str, Any]]:
     """A row for each load: figures of the period in ms."""
     from wm_bringup.domain import chosen_domain, lock_domain
     from wm_bringup.drive_node import patient
-    from wm_bringup.loose_graph import LooseGraph, hogs
+    from wm_bringup.hogs import hogs
+    from wm_bringup.loose_graph import LooseGraph
     from wm_bringup.topology import Setup, topology
     from wm_ros.topics import CONTROL
 

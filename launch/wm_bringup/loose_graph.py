@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from wm_bringup.drive import command_line, environment
 from wm_bringup.errors import BringupError
 from wm_bringup.paths import stack_parameters
-from wm_bringup.processes import _die_with_parent, describe_end
+from wm_bringup.processes import describe_end, start_alone
 from wm_bringup.topology import Process, parameter_file
 
 LEAVE_S = 8.0  # for a process to end on SIGTERM
@@ -47,17 +44,10 @@ class LooseGraph:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.observer)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        orphan = functools.partial(_die_with_parent, signal.SIGTERM)
         for process in processes:
             command = command_line(process, [stack_parameters(), chosen])
-            with (folder / f"{process.name}.log").open("wb") as log:
-                self.running[process.name] = subprocess.Popen(
-                    command,
-                    env=environment(domain),
-                    stdout=log,
-                    stderr=log,
-                    preexec_fn=orphan,  # noqa: PLW1509
-                )
+            log = folder / f"{process.name}.log"
+            self.running[process.name] = start_alone(command, environment(domain), log)
         self._thread = threading.Thread(target=self._spin, name="observer", daemon=True)
         self._thread.start()
 
@@ -103,15 +93,3 @@ class LooseGraph:
         self._thread.join(LEAVE_S)
         self.observer.destroy_node()
         self._context.try_shutdown()
-
-
-@contextmanager
-def hogs(count: int) -> Iterator[None]:
-    """Processes that want a core each, all the time."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()

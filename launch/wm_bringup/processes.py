@@ -8,6 +8,7 @@ import multiprocessing
 import queue
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -27,6 +28,21 @@ _PR_SET_PDEATHSIG = 1
 
 def _die_with_parent(number: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def start_alone(
+    command: list[str], env: dict[str, str], log: Path, *, own_session: bool = False
+) -> subprocess.Popen[bytes]:
+    """A process outside any group, which ends with whoever started it. `log`: gets what it says, at its end."""
+    with log.open("ab") as said:
+        return subprocess.Popen(
+            command,
+            env=env,
+            stdout=said,
+            stderr=said,
+            start_new_session=own_session,
+            preexec_fn=functools.partial(_die_with_parent, signal.SIGTERM),  # noqa: PLW1509
+        )
 
 
 class _Process(honcho_process.Process):

@@ -10,7 +10,8 @@ from wm_bringup.bench_soak import SoakBench, bench_soak
 from wm_bringup.bench_soak import figures as soak_figures
 from wm_bringup.domain import chosen_domain
 from wm_bringup.errors import BringupError
-from wm_bringup.loose_graph import LooseGraph, hogs
+from wm_bringup.hogs import hogs
+from wm_bringup.loose_graph import LooseGraph
 from wm_bringup.topology import Process
 
 

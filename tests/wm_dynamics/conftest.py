@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 import torch
 from onnxruntime.tools.onnx_model_utils import make_dim_param_fixed
 
+from wm_dynamics import parity
 from wm_dynamics.engines.score_lanes import CANDIDATES
 from wm_dynamics.model_files import write_model_folder
+from wm_dynamics.protocols import Engine
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_perception.model_folder import CONFIG_FILE, file_sha256, read_model_config
 
@@ -42,3 +45,18 @@ def older_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     files = config.files | {"score.onnx": file_sha256(folder / "score.onnx")}
     (folder / CONFIG_FILE).write_text(replace(config, files=files).to_yaml())
     return folder
+
+
+@pytest.fixture
+def returns_off_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Makes every engine loaded from then on compute returns that are so many times too large."""
+    computed = parity.outputs
+
+    def change(factor: float) -> None:
+        def elsewhere(engine: Engine) -> parity.Outputs:
+            found = computed(engine)
+            return found | {"return": found["return"] * factor}
+
+        monkeypatch.setattr(parity, "outputs", elsewhere)
+
+    return change

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from wm_dynamics import parity
 from wm_dynamics.engines import load_engine
 from wm_dynamics.errors import ModelError
 from wm_dynamics.parity import TOLERANCE, check_parity, parity_error
-from wm_dynamics.protocols import Engine
 
 
 def test_onnx_runtime_computes_what_pytorch_computes(model_folder: Path) -> None:
@@ -84,16 +84,10 @@ def test_an_input_of_another_shape_is_refused_and_not_spread(model_folder: Path)
 
 
 def test_onnx_runtime_is_held_against_what_pytorch_computed_at_export(
-    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path, returns_off_by: Callable[[float], None]
 ) -> None:
     load_engine(model_folder)
-    computed = parity.outputs
-
-    def elsewhere(engine: Engine) -> parity.Outputs:
-        found = computed(engine)
-        return found | {"return": found["return"] * 1.01}
-
-    monkeypatch.setattr(parity, "outputs", elsewhere)
+    returns_off_by(1.01)
     with pytest.raises(ModelError, match=r"engine onnxruntime differs from PyTorch by .* in return"):
         load_engine(model_folder)
 

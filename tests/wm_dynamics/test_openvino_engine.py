@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -91,15 +92,9 @@ def test_what_openvino_hands_out_is_not_written_to_by_later_calls(model_folder: 
 
 @pytest.mark.parametrize("name", EITHER)
 def test_one_that_is_not_at_parity_refuses_to_load(
-    model_folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path, name: str, returns_off_by: Callable[[float], None]
 ) -> None:
-    computed = parity.outputs
-
-    def elsewhere(engine: Engine) -> parity.Outputs:
-        found = computed(engine)
-        return found | {"return": found["return"] * 1.1}
-
-    monkeypatch.setattr(parity, "outputs", elsewhere)
+    returns_off_by(1.1)
     with pytest.raises(ModelError, match=rf"engine {name} differs from PyTorch by .* in return"):
         load_engine(model_folder, name)
 

@@ -27,6 +27,17 @@ def test_a_file_changes_what_it_names_and_keeps_the_rest(tmp_path):
     assert load_limits(path) == Limits()
 
 
+def test_a_file_comes_over_what_lies_under_it(tmp_path):
+    path, declared = tmp_path / "limits.yaml", {"plan_late_s": 0.1, "wheelbase_m": 2.5}
+    path.write_text("plan_late_s: 0.3\n")
+    assert load_limits(path, under=declared) == Limits(plan_late_s=0.3, wheelbase_m=2.5)
+    path.write_text("")
+    assert load_limits(path, under=declared) == Limits(plan_late_s=0.1, wheelbase_m=2.5)
+    path.write_text("- plan_late_s\n")
+    with pytest.raises(PlannerError, match=r"limits\.yaml"):
+        load_limits(path, under=declared)
+
+
 def test_the_shipped_file_says_every_limit_with_its_default_unit_and_range():
     text = (Path(__file__).parents[2] / "launch/params/limits.yaml").read_text()
     assert shipped_limits() == Limits()

@@ -94,7 +94,6 @@ class ModelDriver:
 
     def __init__(self, engine: Engine, config: AgentConfig | None = None) -> None:
         self.agent = Agent(engine, config)
-        self._world: World | None = None
 
     @property
     def gate(self) -> LockstepGate:
@@ -107,7 +106,6 @@ class ModelDriver:
         return float(self.agent.last_plan.acceleration[0]) if self.agent.last_plan is not None else 0.0
 
     def reset(self, world: "World") -> None:
-        self._world = world
         self.agent.reset(world.route)
 
     def act(self, frame: "Frame") -> NDArray[np.float32]:

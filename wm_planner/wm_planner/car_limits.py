@@ -5,7 +5,6 @@ Gate, planner and in-process agent get theirs here. The nodes get what is declar
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from wm_planner.errors import PlannerError
 from wm_planner.safety.limits import Limits, limits_from, load_limits, shipped_limits
@@ -19,13 +18,7 @@ def car_limits(declared: Mapping[str, float], file: str = "") -> Limits:
     Raises PlannerError for a name, type or value that is none, and for a file that cannot be read.
     """
     limits = limits_from(asdict(shipped_limits()) | dict(declared), "limits of the car")
-    if not file:
-        return limits
-    load_limits(file)  # with its own sentences
-    import yaml  # here, as in safety.limits
-
-    named = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
-    return limits_from(dict(declared) | named, f"limits {file}")
+    return load_limits(file, under=declared) if file else limits
 
 
 def parse_limits(text: str) -> dict[str, float]:

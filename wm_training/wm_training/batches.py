@@ -94,8 +94,7 @@ class BatchSource:
         rng = np.random.default_rng((self.seed, step))
         sets = [found for found in self._eventful if len(found)]
         eventful = count // 2 if sets else 0
-        begin, end = self._draw_episodes(rng, count - eventful)
-        anywhere = begin + (rng.random(len(begin)) * (end - begin)).astype(np.int64)
+        _, _, anywhere = self._draw_anywhere(rng, count - eventful)
         at = np.concatenate((anywhere, _draw_evenly(rng, sets, eventful)))
         return self.windows(at, at + 1, np.zeros((count, 0), np.int64))
 
@@ -117,10 +116,11 @@ class BatchSource:
         )
         return [np.flatnonzero(flags & mine) for flags in up]
 
-    def _draw_episodes(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """First and end frame of episodes, each as likely as it is long. int64[count] each"""
+    def _draw_anywhere(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """First and end frame of episodes, and a frame of each, every frame as likely as any. int64[count] each"""
         episode = np.searchsorted(self._share, rng.random(count), side="right").clip(max=len(self._begin) - 1)
-        return self._begin[episode], self._end[episode]
+        begin, end = self._begin[episode], self._end[episode]
+        return begin, end, begin + (rng.random(count) * (end - begin)).astype(np.int64)
 
     def draw(self, step: int, count: int, pictures: int = 1) -> Batch:
         """`count` windows for training step `step`, each with some `pictures` to reconstruct.
@@ -133,8 +133,7 @@ class BatchSource:
         rng = np.random.default_rng((self.seed, step))
         red_and_crossing = [found for found in self._eventful[:2] if len(found)]
         rare = _draw_evenly(rng, red_and_crossing, round(count * RARE_WINDOWS))
-        begin, end = self._draw_episodes(rng, count - len(rare))
-        any_start = begin + (rng.random(len(begin)) * (end - begin)).astype(np.int64)
+        begin, end, any_start = self._draw_anywhere(rng, count - len(rare))
         episode = np.searchsorted(self._begin, rare, side="right") - 1
         rare_start = np.maximum(rare - rng.integers(0, self.length, len(rare)), self._begin[episode])
         start = np.concatenate((rare_start, any_start))

@@ -7,12 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from wm_training.errors import StoppedError
 
 REPEAT_S = 1.0  # torchrun passes on the very signal that the terminal has sent already: that is no second request
+
+
+def how_to_go_on(out: Path) -> str:
+    """What to do after a training in folder `out` was stopped."""
+    return f"Go on with --resume --out {out} and the same options."
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from wm_training.checkpoint import Spent, Training, save_checkpoint
 from wm_training.devices import move, peak_memory_mib, seed_step
 from wm_training.errors import StoppedError, TrainingError
 from wm_training.feed import Feed
-from wm_training.interrupt import asked_to_stop
+from wm_training.interrupt import asked_to_stop, how_to_go_on
 from wm_training.learner import Phase
 from wm_training.progress import TrainingProgress
 
@@ -87,8 +87,7 @@ class Loop:
                 if done % config.checkpoint_every == 0 or done == phase.last_step or stopping:
                     self.save(done)
                 if stopping and done < config.steps:
-                    advice = f"Go on with --resume --out {config.out} and the same options."
-                    raise StoppedError(f"stopped at step {done}. {advice}")
+                    raise StoppedError(f"stopped at step {done}. {how_to_go_on(config.out)}")
 
     def step(self, batch: Batch, step: int, rate: float) -> tuple[dict[str, float], float]:
         """One update: terms of the loss and norm of the gradient. It depends on the checkpoint, seed and step alone."""

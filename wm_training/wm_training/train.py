@@ -23,7 +23,7 @@ from wm_training.devices import Accelerator, Precision, make_fabric, rank_seed
 from wm_training.ema import WeightAverage
 from wm_training.errors import TrainingError
 from wm_training.export import export_model, split_episodes
-from wm_training.interrupt import stopping_says
+from wm_training.interrupt import how_to_go_on, stopping_says
 from wm_training.learner import Learner, Phase, Task
 from wm_training.loop import Loop, LoopConfig
 from wm_training.sequences import Sequences, load_sequences
@@ -245,8 +245,7 @@ def _stages(config: TrainConfig) -> Iterator[Callable[[str], None]]:
 
     def sentence() -> str:
         kept = (config.out / CHECKPOINT_FILE).exists()
-        resume = f"Go on with --resume --out {config.out} and the same options."
-        advice = resume if kept else "Nothing was trained yet; start again."
+        advice = how_to_go_on(config.out) if kept else "Nothing was trained yet; start again."
         return f"stopped while {stage}. {advice}"
 
     with stopping_says(sentence):

@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,13 +34,13 @@ from wm_bringup.faults.fault import (
 from wm_bringup.faults.fields import set_length, set_value
 from wm_bringup.faults.stack import Stack
 from wm_bringup.faults.table import topic_named
+from wm_bringup.hogs import hogs
 from wm_msgs.msg import ControlCommand
 from wm_ros.convert import to_ns, to_stamp
 from wm_ros.topics import CLOCK, CONTROL, Topic
 
 DISK_MB = 64
 BLOCK = 1 << 12
-_BUSY = "while True: pass"
 Began = Callable[[], int | None]  # wall ns at which the fault took effect; None: not yet
 
 
@@ -62,7 +61,7 @@ def inflicted(stack: Stack, fault: Fault, seed: int) -> Iterator[Began]:
         with _full_disk(stack):
             yield _now()
     elif isinstance(action, CpuHogs):
-        with _hogs(action.per_core * (os.cpu_count() or 1)):
+        with hogs(action.per_core * (os.cpu_count() or 1)):
             yield _now()
     elif isinstance(action, SecondPublisher):
         with _second_publisher(stack, action.rate_hz):
@@ -111,18 +110,6 @@ def _codec(topic: Topic) -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]
 def _now() -> Began:
     moment_ns = time.time_ns()
     return lambda: moment_ns
-
-
-@contextmanager
-def _hogs(count: int) -> Iterator[None]:
-    """Processes that want every core all the time."""
-    hogs = [subprocess.Popen([sys.executable, "-c", _BUSY], start_new_session=True) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import subprocess
 import threading
@@ -24,7 +23,7 @@ from wm_bringup.faults.interposer_node import Interposer, raw_name
 from wm_bringup.faults.table import PUBLISHED
 from wm_bringup.faults.watch import Watcher
 from wm_bringup.paths import stack_parameters
-from wm_bringup.processes import _die_with_parent
+from wm_bringup.processes import start_alone
 from wm_bringup.topology import Process, Setup, parameter_file, topology
 from wm_msgs.srv import Reset
 
@@ -78,16 +77,8 @@ class Stack:
         command = command_line(process, [stack_parameters(), chosen])
         for topic in PUBLISHED.get(process.name, ()):
             command += ["-r", f"{topic.name}:={raw_name(topic)}"]
-        orphan = functools.partial(_die_with_parent, signal.SIGTERM)
-        with (self._logs / f"{process.name}.log").open("ab") as log:
-            self._running[process.name] = subprocess.Popen(
-                command,
-                env=self._env,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=orphan,  # noqa: PLW1509
-            )
+        log = self._logs / f"{process.name}.log"
+        self._running[process.name] = start_alone(command, self._env, log, own_session=True)
 
     def start_recorder(self, bag: Path, min_free_mb: float) -> None:
         """Record the graph into `bag`, begun when this returns, with the room on the disk that a recorder demands."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from wm_dynamics.engines.tensorrt_library import Library
 from wm_dynamics.errors import ModelError
+from wm_perception.bound_buffers import fill
 from wm_perception.durable import put_in_place
 
 
@@ -51,11 +52,7 @@ class BoundGraph:
 
     def run(self, **inputs: np.ndarray) -> Sequence[np.ndarray]:
         """Outputs in the graph's order, valid until the next run."""
-        for name, buffer in self.inputs.items():
-            value = inputs[name]
-            if value.shape != buffer.shape:
-                raise ValueError(f"{name} {value.shape}; expected {buffer.shape}")
-            np.copyto(buffer, value)
+        fill(self.inputs, inputs)
         if self._graph is None:
             self._enqueue()
         else:

@@ -1,6 +1,7 @@
 """What the gate allows, with units; loaded from YAML with every mistake said in one sentence."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -95,8 +96,8 @@ class Limits:
             )
 
 
-def load_limits(path: str | Path) -> Limits:
-    """Limits from a YAML mapping of name to number; names left out keep their defaults."""
+def load_limits(path: str | Path, under: Mapping[str, float] | None = None) -> Limits:
+    """Limits from a YAML mapping of name to number, over those `under` it; names in neither keep their defaults."""
     import yaml  # here, so that the gate core itself needs the standard library and numpy only
 
     try:
@@ -105,6 +106,8 @@ def load_limits(path: str | Path) -> Limits:
         raise PlannerError(f"limits {path}: {error.strerror}; give a readable YAML file.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PlannerError(f"limits {path}: not YAML; write one 'name: number' a line.") from error
+    if under and (content is None or isinstance(content, dict)):
+        content = {**under, **(content or {})}
     return limits_from(content, f"limits {path}")
 
 

@@ -49,10 +49,15 @@ def route_from(points: ArrayLike) -> Route | None:
 
 def distance_to(route: Route, x_m: float, y_m: float) -> float:
     """Metres from a place to the nearest point of the route."""
+    return float(_beside(route, x_m, y_m)[1].min())
+
+
+def _beside(route: Route, x_m: float, y_m: float) -> tuple[Floats, Floats]:
+    """Of every stretch the point nearest to a place: how far along it, and how far from the place, m, [S] each."""
     away = np.array([x_m, y_m]) - route.start  # [S, 2]
     at = np.clip((away * route.along).sum(axis=1), route.first, route.last)
     beside = away - at[:, None] * route.along
-    return float(np.hypot(beside[:, 0], beside[:, 1]).min())
+    return at, np.hypot(beside[:, 0], beside[:, 1])
 
 
 def bend_ahead(route: Route, x_m: float, y_m: float, ahead_m: float) -> float:
@@ -60,10 +65,8 @@ def bend_ahead(route: Route, x_m: float, y_m: float, ahead_m: float) -> float:
 
     Only the route's own shape counts, so that a receiver that is metres off changes little.
     """
-    away = np.array([x_m, y_m]) - route.start  # [S, 2]
-    at = np.clip((away * route.along).sum(axis=1), route.first, route.last)
-    beside = away - at[:, None] * route.along
-    here = int(np.argmin(np.hypot(beside[:, 0], beside[:, 1])))
+    at, off_m = _beside(route, x_m, y_m)
+    here = int(np.argmin(off_m))
     left_m, there, reached = ahead_m, here, float(at[here])
     while there < len(route.length) - 1 and left_m > route.length[there] - reached:
         left_m -= float(route.length[there]) - reached
