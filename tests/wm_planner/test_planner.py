@@ -86,6 +86,20 @@ def test_steering_stays_within_what_the_gate_would_pass(lane_engine, car):
     assert (np.abs(np.diff(lateral, prepend=0.0)) <= 0.52).all()
 
 
+def test_too_fast_for_a_bend_of_the_route_every_plan_brakes(lane_engine, car):
+    planner, sharp = Planner(lane_engine), np.float32([[10, 0], [17, -7], [20, -26], [21, -66]])
+    assert planner.plan(car(), 10.0, STILL, route_ahead=sharp).acceleration.max() < -1.0
+    assert planner.plan(car(), 10.0, STILL).acceleration.max() > -1.0
+    left_to_the_model = Planner(lane_engine, PlannerConfig(bend_share=10.0))
+    assert left_to_the_model.plan(car(), 10.0, STILL, route_ahead=sharp).acceleration.max() > -1.0
+
+
+def test_a_route_that_is_not_finite_changes_nothing(lane_engine, car):
+    broken = np.full((4, 2), np.nan, np.float32)
+    with_it = Planner(lane_engine).plan(car(), 10.0, STILL, route_ahead=broken)
+    np.testing.assert_array_equal(with_it.actions, Planner(lane_engine).plan(car(), 10.0, STILL).actions)
+
+
 def test_the_same_seed_gives_the_same_plans_again_after_reset(lane_engine, car):
     planner, beliefs = Planner(lane_engine, seed=3), [car(lateral=0.1 * k) for k in range(4)]
     first = [planner.plan(belief, 10.0, STILL).actions for belief in beliefs]

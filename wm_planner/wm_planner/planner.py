@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_dynamics.protocols import Engine
+from wm_planner.bends import most_acceleration
 from wm_planner.braking_tail import BrakingConfig, stop_risk
 from wm_planner.errors import PlannerError
 from wm_planner.objective import (
@@ -27,12 +28,14 @@ from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range
 from wm_planner.settings import check_settings, setting
 from wm_planner.solvers import Bounds, Problem, Scored, Solution, SolverConfig, Verify, make_solver, solver_config
 from wm_planner.solvers.deadline import Deadline
-from wm_sim.action import STEER_MAX_RAD, to_physical
+from wm_sim.action import BRAKE_MAX_MPS2, STEER_MAX_RAD, to_physical
 from wm_sim.observation import STATE_NAMES, STEP_S
 
 Array = NDArray[np.float32]
 
-SPEED, YAW_RATE, PREVIOUS = (STATE_NAMES.index(name) for name in ("speed_mps", "yaw_rate_radps", "previous_steer"))
+SPEED, YAW_RATE, PREVIOUS, ROUTE = (
+    STATE_NAMES.index(name) for name in ("speed_mps", "yaw_rate_radps", "previous_steer", "route_10_x")
+)
 
 
 class Status(IntEnum):
@@ -54,6 +57,12 @@ class PlannerConfig:
     limits: Limits = field(default_factory=Limits)  # the gate's, so that it seldom has to clip
     throttle_rise: float = setting(
         0.5, "Rise of throttle from step to step at most, of 3 m/s²; braking may come at once.", 0.01, 2.0
+    )
+    bend_share: float = setting(
+        0.83, "Share of the lateral limit that bends ahead may take; 10 leaves them to the model.", 0.1, 10.0
+    )
+    bend_braking_mps2: float = setting(
+        1.0, "Braking, m/s², that a bend ahead has to ask for before the car slows down for it.", 0.1, 6.0
     )
     braking: BrakingConfig | None = None  # accept only plans out of which a stop is safe; None: do not ask
 
@@ -148,8 +157,15 @@ class Planner:
     ) -> PlanResult:
         """Plan from a belief [L] and the observation's state vector [15]: what the node and the agent both call."""
         state = np.asarray(state, np.float32)
-        before, yaw_rate = state[PREVIOUS : PREVIOUS + 2], float(state[YAW_RATE])
-        return self.plan(belief, float(state[SPEED]), before, deadline_s, yaw_rate_radps=yaw_rate, show=show)
+        return self.plan(
+            belief,
+            float(state[SPEED]),
+            state[PREVIOUS : PREVIOUS + 2],
+            deadline_s,
+            yaw_rate_radps=float(state[YAW_RATE]),
+            route_ahead=state[ROUTE:].reshape(-1, 2),
+            show=show,
+        )
 
     def plan(
         self,
@@ -159,13 +175,14 @@ class Planner:
         deadline_s: float | None = None,
         *,
         yaw_rate_radps: float | None = None,
+        route_ahead: Array | None = None,
         show: bool = False,
     ) -> PlanResult:
         """Plan from `belief` [L] at `speed_mps` with `previous_action` [2] in force, within `deadline_s` from now.
 
-        `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. `show`: keep
-        the last iteration's candidates. Never raises for values that are not finite: the answer is then full braking
-        with the steering held.
+        `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. `route_ahead`
+        [4, 2], the observation's, holds the bends to slow down for. `show`: keep the last iteration's candidates. Never
+        raises for values that are not finite: the answer is then full braking with the steering held.
         """
         began = self._clock()
         self._take_over()
@@ -173,7 +190,7 @@ class Planner:
         belief = np.asarray(belief, np.float32)
         if not (np.isfinite(belief).all() and math.isfinite(speed_mps) and np.isfinite(previous_action).all()):
             return self._fallback(before, speed_mps, began, samples=0)
-        bounds, lateral_per_rad = self._bounds(speed_mps, yaw_rate_radps, before)
+        bounds, lateral_per_rad = self._bounds(speed_mps, yaw_rate_radps, before, route_ahead)
         proposals = self._proposals(belief)
         objective = Objective(
             self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S, next(iter(proposals), None)
@@ -197,8 +214,10 @@ class Planner:
         finite = np.isfinite(proposals).all(axis=(1, 2))
         return proposals if finite.all() else proposals[finite]
 
-    def _bounds(self, speed_mps: float, yaw_rate_radps: float | None, before: Array) -> tuple[Bounds, float]:
-        """What the gate would let pass at this speed, in action units, and m/s² of lateral acceleration a rad."""
+    def _bounds(
+        self, speed_mps: float, yaw_rate_radps: float | None, before: Array, route_ahead: Array | None
+    ) -> tuple[Bounds, float]:
+        """What the gate and the bends ahead allow, in action units, and m/s² of lateral acceleration a rad."""
         limits, steering = self.config.limits, float(before[0]) * STEER_MAX_RAD
         speed = max(speed_mps, 0.0)
         lateral_per_rad = speed * speed / effective_wheelbase(speed, limits)
@@ -208,12 +227,20 @@ class Planner:
         slew = steering_rate_bound(speed, steering, limits) * STEP_S / STEER_MAX_RAD
         bounds = Bounds(
             low=np.array([low / STEER_MAX_RAD, -1.0], np.float32),
-            high=np.array([high / STEER_MAX_RAD, 1.0], np.float32),
+            high=np.array([high / STEER_MAX_RAD, self._most_accel(speed, route_ahead)], np.float32),
             fall=np.array([slew, 2.0], np.float32),
             rise=np.array([slew, max(self.config.throttle_rise, float(-before[1]))], np.float32),
             before=before,
         )
         return bounds, lateral_per_rad
+
+    def _most_accel(self, speed_mps: float, route_ahead: Array | None) -> float:
+        """The action's second number at most: below 0 where a bend ahead asks for braking."""
+        if route_ahead is None or not np.isfinite(route_ahead).all():
+            return 1.0
+        lateral = self.config.bend_share * self.config.limits.lateral_acceleration_max_mps2
+        most = most_acceleration(speed_mps, route_ahead, lateral, self.config.bend_braking_mps2)
+        return 1.0 if most > 0.0 else max(most / BRAKE_MAX_MPS2, -1.0)
 
     def _result(
         self,
