@@ -6,8 +6,7 @@ root="$(cd "$(dirname "$0")/.." && pwd)"
 work="${1:-$(mktemp -d)}"
 rm -rf "$work/mutants"
 mkdir -p "$work/wm_planner" "$work/tests/wm_planner" "$work/launch/params" "$work/wm_msgs"
-cp -r "$root"/wm_planner/wm_planner/__init__.py "$root"/wm_planner/wm_planner/errors.py \
-    "$root"/wm_planner/wm_planner/safety "$work/wm_planner/"
+cp -r "$root"/wm_planner/wm_planner/. "$work/wm_planner/"
 cp "$root"/tests/wm_planner/conftest.py "$work/tests/wm_planner/"
 for name in gate_corridor gate_decide gate_judge gate_path gate_route gate_shape gate_sightings gate_target limits; do
     cp "$root/tests/wm_planner/test_$name.py" "$work/tests/wm_planner/"

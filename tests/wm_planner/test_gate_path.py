@@ -345,6 +345,25 @@ def test_between_two_scans_things_come_nearer(scan_with):
     assert demand(ahead, age_s=0.15).braking_mps2 > 0.0
 
 
+def test_a_decision_between_two_scans_knows_that_the_car_went_on(gate, scan_of, box):
+    for step in range(6):
+        decision = gate.step(scan=scan_of([box(BUMPER_M + 22.0 - step, 0.0)]))
+        assert not brakes(decision)
+    gate.wait(0.15)
+    assert brakes(gate.decide())
+
+
+def test_a_decision_watches_the_bend_of_the_road_where_route_and_pose_are_known(gate):
+    road = route_from([(100 * math.sin(a / 100), 100 * (1 - math.cos(a / 100))) for a in range(0, 100, 2)])
+    for known, counts in ((None, False), (road, True)):
+        for step in range(6):
+            pose = (1.2 * step, 0.0, 0.0)
+            decision = gate.step(
+                scan=on_a_bend(0.01, 27.0 - 1.2 * step), speed_mps=12.0, yaw_rate_radps=0.0, route=known, pose=pose
+            )
+        assert brakes(decision) == counts
+
+
 def test_throttle_in_force_makes_the_path_shorter(scan_with):
     ahead = scan_with(l0=19.3, r0=19.3)
     assert demand(ahead, throttle=3.0).braking_mps2 > demand(ahead).braking_mps2
