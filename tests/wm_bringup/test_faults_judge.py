@@ -40,6 +40,13 @@ def test_the_first_braking_of_the_gate_is_the_reaction() -> None:
     assert not meets(run, 190.0)
 
 
+def test_braking_for_the_scan_answers_what_only_the_scan_shows() -> None:
+    record = Record(orders=[order(1020), order(1300, Source.SCAN_BRAKE, -3.0), order(2900)])
+    assert judged(record).reaction_ms is None
+    seen = judge("a_fault", record, 1000 * MS, 3000 * MS, False, Limits(), is_seen=True)
+    assert (seen.reaction_ms, seen.reacted, seen.throttle) == (300.0, "scan_brake", False)
+
+
 def test_in_slow_motion_times_are_simulated_ones() -> None:
     assert judged(Record(orders=[order(1800, Source.EMERGENCY, -6.0)]), speed=0.25).reaction_ms == 200.0
 

@@ -39,6 +39,18 @@ def test_the_first_frame_of_a_new_episode_waits_for_its_own_route() -> None:
     assert frames.route(30, OTHER_ROUTE).state[7:9] == pytest.approx([-1.0, 10.0], abs=1.5)
 
 
+def test_after_a_restart_of_the_simulator_the_first_frame_waits_for_the_new_worlds_route() -> None:
+    frames, long_ns = Frames(), 60_000_000_000
+    frames.route(10, ROUTE)
+    assert send(frames, long_ns) is not None
+    frames.route(long_ns + 10, ROUTE)
+    assert send(frames, 100, ready=True) is None
+    moment = frames.route(50, OTHER_ROUTE)
+    assert moment.stamp_ns == 100
+    assert moment.state[7:9] == pytest.approx([-1.0, 10.0], abs=0.3)
+    assert send(frames, 200) is not None
+
+
 def test_who_joins_late_takes_the_route_that_is_there() -> None:
     frames = Frames()
     frames.route(10, ROUTE)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wm_ros.joiner import StampJoiner
+from wm_ros.joiner import RESTART_NS, StampJoiner
 
 
 def test_a_moment_is_complete_with_its_last_part_in_any_order() -> None:
@@ -53,3 +53,25 @@ def test_stamps_from_a_wrong_future_do_not_keep_the_present_out() -> None:
         assert joiner.add("a", stamp, "lost") is None
     assert joiner.add("a", 5, 1) is None
     assert joiner.add("b", 5, 2) == {"a": 1, "b": 2}
+
+
+def test_a_whole_moment_from_long_ago_is_time_that_began_anew() -> None:
+    joiner, late = StampJoiner("a", "b"), 2 * RESTART_NS
+    joiner.add("a", late, 1)
+    assert joiner.add("b", late, 1) is not None
+    assert joiner.add("a", late - RESTART_NS, 1) is None and joiner.add("b", late - RESTART_NS, 1) is None
+    assert joiner.add("a", 5, 2) is None
+    assert joiner.add("b", 5, 2) == {"a": 2, "b": 2}
+    assert joiner.add("a", 6, 3) is None
+    assert joiner.add("b", 6, 3) == {"a": 3, "b": 3}
+    assert joiner.add("a", 5, 4) is None and joiner.add("b", 5, 4) is None
+
+
+def test_one_stamp_from_long_ago_changes_nothing() -> None:
+    joiner, late = StampJoiner("a", "b"), 2 * RESTART_NS
+    joiner.add("a", late, 1)
+    joiner.add("b", late, 1)
+    joiner.add("a", 5, "lost")
+    assert joiner.add("a", late - 1, 1) is None and joiner.add("b", late - 1, 1) is None
+    joiner.add("a", late + 1, 2)
+    assert joiner.add("b", late + 1, 2) == {"a": 2, "b": 2}

@@ -40,7 +40,8 @@ class Frames:
     """Joins camera, scan, odometry and status by equal stamp, and knows which route each moment belongs to.
 
     A new episode's route travels on another topic than its frames and may arrive after the first of them. A standing
-    vehicle (`ready`) that was seen moving before must therefore wait for a route younger than its last move.
+    vehicle (`ready`) must therefore wait for a route that is younger than its last move, and no younger than itself: a
+    simulator that was started anew counts time from the beginning, and the route of its predecessor lies ahead.
     """
 
     def __init__(self) -> None:
@@ -66,7 +67,9 @@ class Frames:
 
     def _moment(self, stamp_ns: int, parts: dict) -> Moment | None:
         status: Status = parts["status"]
-        if self._route is None or (status.ready and self._route_ns <= self._moving_ns):
+        if stamp_ns < self._moving_ns:
+            self._moving_ns = -1  # time began anew
+        if self._route is None or (status.ready and not self._moving_ns < self._route_ns <= stamp_ns):
             self._held = (stamp_ns, parts)
             return None
         if not status.ready:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+RESTART_NS = 2_000_000_000  # a whole moment that lies so far back was stamped by a simulator that started anew
+
 
 class StampJoiner:
     """Collects one value a name for equal stamps and hands the set out when it is complete.
 
     Keeps the `depth` incomplete moments that began last, so that a stamp from nowhere is soon forgotten. Whatever is
-    older than a complete moment is dropped, so answers never go back in time; a moment that is sent again is handed out
-    again (the receiver decides whether that is news).
+    older than a complete moment is dropped, so answers never go back in time, except to a moment more than RESTART_NS
+    ago: time began anew. A moment that is sent again is handed out again (the receiver decides whether that is news).
     """
 
     def __init__(self, *names: Hashable, depth: int = 4) -> None:
@@ -24,7 +26,7 @@ class StampJoiner:
         """Take one value; the whole set of its moment if this was the missing one."""
         if name not in self._names:
             raise KeyError(f"{name}: this joiner waits for {sorted(map(str, self._names))}")
-        if stamp_ns < self._newest:
+        if self._newest - RESTART_NS <= stamp_ns < self._newest:
             return None
         moment = self._waiting.setdefault(stamp_ns, {})
         moment[name] = value

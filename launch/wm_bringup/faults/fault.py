@@ -53,6 +53,13 @@ class WrongLength:
 
 
 @dataclass(frozen=True)
+class Appear:
+    """Something stands in the path all at once; the lidar alone sees it."""
+
+    ahead_s: float  # so long it takes to its place at the present speed
+
+
+@dataclass(frozen=True)
 class WrongClock:
     """`/clock` as everybody but the simulator hears it."""
 
@@ -78,7 +85,7 @@ class SecondPublisher:
     rate_hz: float
 
 
-Action = Kill | Stop | Stream | Field | WrongLength | WrongClock | DiskFull | CpuHogs | SecondPublisher
+Action = Kill | Stop | Stream | Field | WrongLength | Appear | WrongClock | DiskFull | CpuHogs | SecondPublisher
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,11 @@ class Fault:
     limit_from: str = ""  # row of the safety table that the limit comes from
     scenario: str = "lane_follow"
     lasts_s: float = 4.0  # at most; a car that stands ends it
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the gate's braking for what the scan shows is the answer, after which the car may drive again."""
+        return isinstance(self.action, Appear)
 
     @property
     def needs_recorder(self) -> bool:

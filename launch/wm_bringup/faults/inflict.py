@@ -12,14 +12,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock as ClockMsg
+from sensor_msgs.msg import LaserScan
 
 from wm_bringup.faults import stream
 from wm_bringup.faults.clock import wrong_time
 from wm_bringup.faults.fault import (
     Action,
+    Appear,
     CpuHogs,
     DiskFull,
     Fault,
@@ -32,12 +35,14 @@ from wm_bringup.faults.fault import (
     WrongLength,
 )
 from wm_bringup.faults.fields import set_length, set_value
+from wm_bringup.faults.ghost import Ghost
 from wm_bringup.faults.stack import Stack
 from wm_bringup.faults.table import topic_named
 from wm_bringup.hogs import hogs
 from wm_msgs.msg import ControlCommand
-from wm_ros.convert import to_ns, to_stamp
-from wm_ros.topics import CLOCK, CONTROL, Topic
+from wm_planner.safety.limits import shipped_limits
+from wm_ros.convert import floats, scan_array, to_ns, to_stamp
+from wm_ros.topics import CLOCK, CONTROL, SCAN, Topic
 
 DISK_MB = 64
 BLOCK = 1 << 12
@@ -67,16 +72,29 @@ def inflicted(stack: Stack, fault: Fault, seed: int) -> Iterator[Began]:
         with _second_publisher(stack, action.rate_hz):
             yield _now()
     else:
-        name = CLOCK.name if isinstance(action, WrongClock) else action.topic.name
-        stack.interposer.disturb(name, disturbance_of(action, seed, stack.speed))
+        name = _topic_of(action)
+        motions = stack.watcher.so_far().motions
+        stack.interposer.disturb(
+            name, disturbance_of(action, seed, stack.speed, motions[-1].speed_mps if motions else 0.0)
+        )
         try:
             yield lambda: stack.interposer.began_ns(name)
         finally:
             stack.interposer.disturb(name, None)
 
 
-def disturbance_of(action: Action, seed: int, speed: float) -> stream.Disturbance:
-    """What a message fault does to the serialised messages of its topic; `speed`: simulated s a wall s."""
+def _topic_of(action: Stream | Field | WrongLength | Appear | WrongClock) -> str:
+    """Name of the topic that a message fault is put into."""
+    if isinstance(action, Appear):
+        return SCAN.name
+    return CLOCK.name if isinstance(action, WrongClock) else action.topic.name
+
+
+def disturbance_of(action: Action, seed: int, speed: float, car_mps: float = 0.0) -> stream.Disturbance:
+    """What a message fault does to the serialised messages of its topic.
+
+    `speed`: simulated s a wall s; `car_mps`: how fast the car is as the fault begins.
+    """
     if isinstance(action, Stream):
         read, write = _codec(topic_named(action.topic.name))
         return stream.disturbance(action.kind, read, write, seed, stream.DELAY_S / speed)
@@ -86,6 +104,10 @@ def disturbance_of(action: Action, seed: int, speed: float) -> stream.Disturbanc
     if isinstance(action, WrongLength):
         length = action
         return _changed(topic_named(length.topic.name), lambda message: set_length(message, length.path, length.length))
+    if isinstance(action, Appear):
+        limits = shipped_limits()
+        ghost = Ghost(action.ahead_s * car_mps, car_mps, limits.front_bumper_m - limits.lidar_x_m)
+        return _changed(SCAN, lambda message: _haunt(message, ghost))
     assert isinstance(action, WrongClock)
     kind = action.kind
 
@@ -93,6 +115,12 @@ def disturbance_of(action: Action, seed: int, speed: float) -> stream.Disturbanc
         return ClockMsg(clock=to_stamp(wrong_time(kind, to_ns(message.clock), to_ns(before.clock))))
 
     return stream.Rewrite(*_codec(CLOCK), wrong)
+
+
+def _haunt(message: LaserScan, ghost: Ghost) -> None:
+    ranges = scan_array(message)
+    angles = message.angle_min + message.angle_increment * np.arange(len(ranges))
+    message.ranges = floats(ghost.into(ranges, angles, to_ns(message.header.stamp)))
 
 
 def _changed(topic: Topic, spoil: Callable[[Any], None]) -> stream.Disturbance:

@@ -43,16 +43,25 @@ class Run:
 
 
 def judge(
-    fault: str, record: Record, began_ns: int, ended_ns: int, must_stop: bool, limits: Limits, speed: float = 1.0
+    fault: str,
+    record: Record,
+    began_ns: int,
+    ended_ns: int,
+    must_stop: bool,
+    limits: Limits,
+    speed: float = 1.0,
+    *,
+    is_seen: bool = False,
 ) -> Run:
     """What happened between the injection and the end of the fault.
 
     must_stop: the fault is one that the car may not be driven under, so any throttle after the reaction counts.
-    speed: simulated s a wall s; times of the result are simulated.
+    speed: simulated s a wall s; times of the result are simulated. is_seen: braking for the scan is an answer too.
     """
     orders = [order for order in record.orders if began_ns <= order.time_ns <= ended_ns]
     settle_ns = round(SETTLE_NS / speed)
-    reaction_ns, reacted = _reaction(record, orders, began_ns, ended_ns, settle_ns)
+    answers = (*STOPPING, Source.SCAN_BRAKE) if is_seen else STOPPING
+    reaction_ns, reacted = _reaction(record, orders, began_ns, ended_ns, settle_ns, answers)
     kinds = {kind for time_ns, kind, _ in record.events if time_ns >= began_ns}
     return Run(
         fault=fault,
@@ -79,12 +88,12 @@ def meets(run: Run, limit_ms: float | None) -> bool:
 
 
 def _reaction(
-    record: Record, orders: list[Order], began_ns: int, ended_ns: int, settle_ns: int
+    record: Record, orders: list[Order], began_ns: int, ended_ns: int, settle_ns: int, answers: tuple[Source, ...]
 ) -> tuple[int | None, str]:
     """When and how the stack first braked; where it never did, when the gate first refused a plan."""
     found: list[tuple[int, str]] = []
     for order in orders:
-        if order.source in STOPPING and order.acceleration_mps2 < 0.0:
+        if order.source in answers and order.acceleration_mps2 < 0.0:
             found.append((order.time_ns, Source(order.source).name.lower()))
             break
     found += [(time_ns, "vehicle") for time_ns, kind, _ in record.events if kind == FAULT and time_ns >= began_ns]

@@ -41,9 +41,16 @@ def run_fault(stack: Stack, fault: Fault, seed: int, folder: Path) -> Run:
             _watch(stack, fault, asked_ns)
             began_ns = began()
             ended_ns = time.time_ns()
-        must_stop = fault.limit_ms is not None
+        must_stop = fault.limit_ms is not None and not fault.is_seen
         run = judge(
-            fault.name, stack.watcher.so_far(), began_ns or asked_ns, ended_ns, must_stop, shipped_limits(), stack.speed
+            fault.name,
+            stack.watcher.so_far(),
+            began_ns or asked_ns,
+            ended_ns,
+            must_stop,
+            shipped_limits(),
+            stack.speed,
+            is_seen=fault.is_seen,
         )
         killed = {fault.action.node} if isinstance(fault.action, Kill) else set()
         died = tuple(sorted(stack.dead() - killed))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from wm_bringup.paths import stack_parameters
 from wm_bringup.processes import start_alone
 from wm_bringup.topology import Process, Setup, parameter_file, topology
 from wm_msgs.srv import Reset
+from wm_perception.model_folder import read_model_config
 
 START_S = 240.0  # for the whole graph to be ready on a slow machine
 ANSWER_S = 5.0  # for a service
@@ -41,7 +43,8 @@ class Stack:
         self.folder = folder
         self.speed = speed
         self._env = environment(domain)
-        self._processes = {process.name: process for process in topology(Setup(model=str(model), speed=speed))}
+        processes = topology(Setup(model=str(model), speed=speed))
+        self._processes = {process.name: _watching_surprise(process, model) for process in processes}
         self.recorder_folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._logs = folder / "log"
@@ -171,6 +174,14 @@ class Stack:
             dead = f" ({', '.join(sorted(self.dead()))} ended)" if self.dead() else ""
             why = "no answer" if answer is None else answer.message
             raise BringupError(f"sim/reset: {why}{dead}. See the logs in {self._logs}.")
+
+
+def _watching_surprise(process: Process, model: Path) -> Process:
+    """The gate watches the model's surprise here, by the model's own p99.9."""
+    if process.name != "safety_gate_node":
+        return process
+    watch = {"surprise_max_nats": read_model_config(model).surprise_p999}
+    return replace(process, parameters=process.parameters | watch)
 
 
 def _leave(process: subprocess.Popen[bytes]) -> None:

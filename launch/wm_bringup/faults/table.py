@@ -10,6 +10,7 @@ from typing import get_args
 from wm_bringup.errors import BringupError
 from wm_bringup.faults.fault import (
     Action,
+    Appear,
     ClockKind,
     CpuHogs,
     DiskFull,
@@ -58,12 +59,15 @@ FIELDS = (
     topics.PLAN,
     topics.CONTROL,
 )
+SURPRISE_NATS = 1e3  # more than any model calls usual
 VALUES = {"nan": math.nan, "huge": 1e30, "minus_huge": -1e30}
 
 _NO_PLAN = (250.0, "plan older than 0.2 s")
 _BLIND = (550.0, "scan or odometry stale")
 _CLOCK = (1100.0, "clock frozen")
 _GATE = (550.0, "gate dies")
+_IN_THE_WAY = (600.0, "something in the path by the scan")
+_SURPRISED = (1200.0, "surprise above its calibrated p99.9")  # 10 plans in a row, and one period
 Limit = tuple[float, str]
 
 _KILLED: dict[str, Limit] = {
@@ -150,6 +154,8 @@ def _length_faults() -> Iterable[Fault]:
 def _other_faults() -> Iterable[Fault]:
     for kind in get_args(ClockKind):
         yield _fault(f"clock_{kind}", f"clock_{kind}", WrongClock(kind), _CLOCK if kind == "frozen" else None)
+    yield _fault("something_ahead", "something_ahead", Appear(1.5), _IN_THE_WAY)
+    yield _fault("surprised", "surprised", Field(topics.BELIEF.spec, "surprise", SURPRISE_NATS), _SURPRISED)
     yield _fault("disk_full", "disk_full", DiskFull(), lasts_s=6.0)
     yield _fault("cpu_hogs", "cpu_hogs", CpuHogs(), scenario=_AHEAD, lasts_s=10.0)
     yield _fault("second_publisher", "second_publisher", SecondPublisher(50.0), scenario=_AHEAD)
