@@ -1,6 +1,6 @@
 """Writes the parts of the documentation that the code already states, so that the two cannot disagree.
 
-python docs/generate.py            write messages.md, parameters.md and the measured table of README.md
+python docs/generate.py            write messages.md, parameters.md and the measured tables of README.md and safety.md
 python docs/generate.py --check    exit 1 if one of them is out of date
 python docs/generate.py --measured a.json b.json
                                    put the figures of `wm eval --json` into models/default/metrics.json first
@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 METRICS = ROOT / "models" / "default" / "metrics.json"
+ADVERSARY = ROOT / "benchmarks" / "adversary.json"
 NOTE = "<!-- Written by docs/generate.py from the code; edit there. -->"
 COMMON = ("header", "seq", "source_stamp")  # of every message of ours
 BASE_NODE = ROOT / "wm_ros" / "wm_ros" / "node.py"
@@ -53,6 +54,7 @@ def documents() -> dict[Path, str]:
         DOCS / "messages.md": messages(),
         DOCS / "parameters.md": parameters(),
         ROOT / "README.md": between(readme, "measured", measured()),
+        DOCS / "safety.md": between((DOCS / "safety.md").read_text(), "adversary", adversaries()),
     }
 
 
@@ -60,7 +62,7 @@ def between(text: str, name: str, content: str) -> str:
     """`text` with the lines between the markers of block `name` replaced."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise SystemExit(f"README.md: the markers {begin} and {end} must stand there once each.")
+        raise SystemExit(f"block {name}: the markers {begin} and {end} must stand in its page once each.")
     head, rest = text.split(begin)
     return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
 
@@ -279,6 +281,31 @@ def measured() -> str:
         lines.append(measured_row(name, row))
         families = row.get("families", {})
         lines += [measured_row(f"{name.split()[0]} {family}", families[family]) for family in families]
+    return "\n".join(lines)
+
+
+def adversaries() -> str:
+    """The table of planners that ask for the worst, out of what `wm bench adversary` kept."""
+    result = json.loads(ADVERSARY.read_text())
+    found = {(row["adversary"], row["gate"]): row for row in result["rows"]}
+    lines = [
+        "| asks for the worst | drives | hits with the gate | fastest | hits without | fastest |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(row["adversary"] for row in result["rows"]):
+        cells = [
+            f"{row['obstacle_hits']} | {row['worst_impact_mps']:.1f} m/s"
+            for row in (found[name, True], found[name, False])
+        ]
+        lines.append(f"| {name} | {found[name, True]['episodes']} | {' | '.join(cells)} |")
+    nominal = result["nominal"]
+    figures = "; ".join(f"{it['name']} {it['value']:g} (at most {it['wanted']:g})" for it in nominal["figures"])
+    often = f"{nominal['brakings_per_100_km']:g} times per 100 km, {nominal['slowed_per_100_km']:g}"
+    lines += [
+        "",
+        f"The {nominal['driver']} over {nominal['km']:g} km in {nominal['drives']} drives with the gate: {figures}.",
+        f"The gate braked {often} of them for more than 2 m/s.",
+    ]
     return "\n".join(lines)
 
 
