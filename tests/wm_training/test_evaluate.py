@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from wm_planner import PlannerError
 from wm_sim.drivers import DRIVERS
 from wm_sim.scenarios import FAMILIES
 from wm_training import agents, evaluate
@@ -283,12 +284,33 @@ def test_the_planner_s_settings_come_by_name_and_the_short_options_over_them() -
 
 @pytest.mark.parametrize(
     "options",
-    [{"constraints": "off"}, {"solver": "cem"}, {"settings": ("icem.keep=0.5",)}, {"gate": False}],
+    [
+        {"constraints": "off"},
+        {"solver": "cem"},
+        {"settings": ("icem.keep=0.5",)},
+        {"gate": False},
+        {"limits": Path("limits.yaml")},
+    ],
     ids=str,
 )
 def test_a_driver_without_planner_refuses_settings_of_one(options: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match=r"agent expert: it has no planner and no gate.*--set"):
         measured(**options)
+
+
+def test_what_the_gate_said_is_told_and_a_file_changes_its_limits(tmp_path: Path) -> None:
+    """The shipped model on a short road: a limit of 3 m/s keeps it slow, and the gate says that it had to."""
+    limits = tmp_path / "limits.yaml"
+    limits.write_text("speed_max_mps: 3.0\n")
+    road = tmp_path / "road.csv"
+    road.write_text("# x_m,y_m,w_tr_right_m,w_tr_left_m\n" + "".join(f"{2.0 * n},0.0,1.75,1.75\n" for n in range(40)))
+    free, slow = (measured(agent="model", road=road, episodes=1, limits=file) for file in (None, limits))
+    assert "limits" not in free and slow["limits"] == str(limits)
+    assert slow["gate_reasons"]["command limited"] > free["gate_reasons"].get("command limited", 0.0)
+    assert slow["episode_list"][0]["speed_mps"] < 4.0 < free["episode_list"][0]["speed_mps"]
+    limits.write_text("no_such_limit: 1\n")
+    with pytest.raises(PlannerError, match="no_such_limit"):
+        measured(agent="model", limits=limits)
 
 
 def test_planner_settings_reach_the_one_who_drives(monkeypatch: pytest.MonkeyPatch) -> None:

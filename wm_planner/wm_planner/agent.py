@@ -101,6 +101,11 @@ class ModelDriver:
         return self.agent.gate
 
     @property
+    def last_decision(self) -> Decision | None:
+        """The gate's, on the newest plan."""
+        return self.agent.last_decision
+
+    @property
     def asked_mps2(self) -> float:
         """Acceleration that the newest plan begins with."""
         return float(self.agent.last_plan.acceleration[0]) if self.agent.last_plan is not None else 0.0

@@ -28,12 +28,17 @@ class DrivingAgent(Protocol):
 
 
 def make_agent(
-    name: str, seed: int, settings: Mapping[str, Any] | None = None, gate: bool = True, sim: str = BUILTIN
+    name: str,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
+    gate: bool = True,
+    sim: str = BUILTIN,
+    limits_file: str = "",
 ) -> DrivingAgent:
     """A fresh agent for one drive in the simulator `sim`, so that drives do not depend on each other.
 
-    For those that plan: `settings` of the planner by the names of planner_node's parameters, and whether the safety
-    gate stands behind it.
+    For those that plan: `settings` of the planner by the names of planner_node's parameters, whether the safety gate
+    stands behind it, and a file of limits over those shipped and declared.
     """
     simulator = find_simulator(sim)
     if name in simulator.drivers:
@@ -43,10 +48,20 @@ def make_agent(
     from wm_planner.planner_settings import planner_config
 
     # Without settings the nodes' defaults: both drive alike.
-    limits = car_limits(simulator.declaration.limits)
+    limits = car_limits(simulator.declaration.limits, limits_file)
     planner = replace(planner_config(settings or {}), limits=limits)
     config = AgentConfig(gate=gate, planner=planner, limits=limits, policy_only=name.partition(":")[0] == ALONE)
     return ModelDriver(shared_engine(model_path(name)), config)
+
+
+def gate_says(agent: DrivingAgent) -> list[str]:
+    """Why the gate behind an agent decided as it did on the last frame, in words; nothing where there is no gate."""
+    decision = getattr(agent, "last_decision", None)
+    if decision is None:
+        return []
+    from wm_planner.safety.reasons import describe
+
+    return describe(decision.reasons)
 
 
 def check_agent(agent: str, drivers: tuple[str, ...], command: str) -> None:

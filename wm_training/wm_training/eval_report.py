@@ -6,6 +6,7 @@ import json
 import math
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from wm_perception.durable import write_text
 from wm_sim.contract import BUILTIN, find_simulator
-from wm_training.agents import model_id
+from wm_training.agents import model_id, plans
 from wm_training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -40,9 +41,21 @@ def report_of(
         **own_return(config.sim, episodes),
         **({} if config.blackout == "none" else {"blackout": config.blackout}),
         **({"planner": settings} if (settings := config.planner_values) else {}),
-        **({} if config.gate else {"gate": False}),
+        **gate_of(config, episodes),
         **({"interrupted": True} if interrupted else {}),
     }
+
+
+def gate_of(config: EvalConfig, episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Of an agent that plans: each reason that the gate gave, as a share of its decisions; its limits where named."""
+    if not config.gate:
+        return {"gate": False}
+    if not plans(config.agent):
+        return {}
+    decisions = max(sum(episode.plan_s.size for episode in episodes), 1)
+    given: Counter[str] = sum((episode.reasons for episode in episodes), Counter())
+    shares = {reason: round(count / decisions, 6) for reason, count in sorted(given.items())}
+    return {"gate_reasons": shares, **({} if config.limits is None else {"limits": str(config.limits)})}
 
 
 def own_return(sim: str, episodes: Sequence[Episode]) -> dict[str, Any]:

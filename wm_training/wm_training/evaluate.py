@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,7 +29,7 @@ from wm_sim.contract import (
     scenarios_of,
 )
 from wm_training import eval_pool
-from wm_training.agents import blind, check_agent, make_agent, model_path, plans, shared_engine
+from wm_training.agents import blind, check_agent, gate_says, make_agent, model_path, plans, shared_engine
 from wm_training.errors import TrainingError
 from wm_training.eval_report import report_of, table, write_json
 
@@ -87,6 +88,8 @@ class EvalConfig:
     """A setting of the planner by planner_node's parameters, as objective.policy_weight=2; repeat it for more."""
     gate: bool = True
     """The safety gate stands between planner and car."""
+    limits: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """YAML file of the gate's and the planner's limits, over those shipped; what it leaves out stays."""
 
     @property
     def planner_values(self) -> dict[str, Any]:
@@ -107,6 +110,7 @@ class Episode:
     plan_s: np.ndarray  # [T] wall time of each decision
     env_s: float  # wall time inside the simulator
     own_return: float = 0.0  # of the simulator's own task, where it has one
+    reasons: Counter[str] = field(default_factory=Counter)  # decisions of the gate by what it gave as reason
 
     def row(self) -> dict[str, Any]:
         """The drive as one line of `episode_list`."""
@@ -185,9 +189,11 @@ def _drive_in(config: EvalConfig, world: Any, family: str, seed: int, keep: list
     from wm_sim.scoring import Scorer
     from wm_sim.world import World
 
-    agent = make_agent(config.agent, seed, config.planner_values, config.gate, config.sim)
+    limits_file = "" if config.limits is None else str(config.limits)
+    agent = make_agent(config.agent, seed, config.planner_values, config.gate, config.sim, limits_file)
     scorer, judged = Scorer(), world if isinstance(world, World) else None
     plan_s: list[float] = []
+    reasons: Counter[str] = Counter()
     started = time.perf_counter()
     frame = _reset(config, world, family, seed)
     env_s = time.perf_counter() - started
@@ -200,6 +206,7 @@ def _drive_in(config: EvalConfig, world: Any, family: str, seed: int, keep: list
         asked = time.perf_counter()
         action = agent.act(blind(frame, config.blackout))
         answered = time.perf_counter()
+        reasons.update(gate_says(agent))
         frame = world.step(action)
         env_s += time.perf_counter() - answered
         plan_s.append(answered - asked)
@@ -207,7 +214,7 @@ def _drive_in(config: EvalConfig, world: Any, family: str, seed: int, keep: list
         own_return += frame.own_reward
     if keep is not None:
         keep.append(frame)
-    return Episode(family, seed, scorer.result(), np.array(plan_s), env_s, own_return)
+    return Episode(family, seed, scorer.result(), np.array(plan_s), env_s, own_return, reasons)
 
 
 def replay(
@@ -279,13 +286,16 @@ def _check_planner(config: EvalConfig) -> None:
     """Refuse settings that do not fit, and say where the model lacks the limits that were asked for."""
     from wm_planner.objective import risk_limits
     from wm_planner.planner_settings import planner_config
+    from wm_planner.safety import load_limits
 
     values = config.planner_values
     if not plans(config.agent):
-        if values or not config.gate:
-            raise TrainingError(f"agent {config.agent}: it has no planner and no gate; --solver, --constraints, --set "
-                                "and --no-gate are for model and model:PATH.")  # fmt: skip
+        if values or not config.gate or config.limits is not None:
+            raise TrainingError(f"agent {config.agent}: it has no planner and no gate; --solver, --constraints, --set, "
+                                "--limits and --no-gate are for model and model:PATH.")  # fmt: skip
         return
+    if config.limits is not None:
+        load_limits(config.limits)  # refuses what is wrong with it before anything is driven
     planner = planner_config(values)
     lacking = risk_limits(planner.objective, shared_engine(model_path(config.agent)).config).lacking
     if lacking:
