@@ -1,9 +1,11 @@
 """One moment out of topics that arrive one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from wm_perception.frames import Frames, Status
+from wm_perception.frames import STUCK_FRAMES, Frames, Status
 from wm_sim.action import to_physical
 from wm_sim.world import World, WorldConfig
 
@@ -49,6 +51,25 @@ def test_after_a_restart_of_the_simulator_the_first_frame_waits_for_the_new_worl
     assert moment.stamp_ns == 100
     assert moment.state[7:9] == pytest.approx([-1.0, 10.0], abs=0.3)
     assert send(frames, 200) is not None
+
+
+def test_a_camera_that_repeats_itself_while_the_car_moves_is_blind_until_it_sees_something_new() -> None:
+    frames, rng = Frames(), np.random.default_rng(0)
+    frames.route(1, ROUTE)
+
+    def show(stamp_ns: int, picture: np.ndarray, speed: float = 5.0):
+        frames.add("camera", stamp_ns, picture)
+        frames.add("scan", stamp_ns, np.zeros(72, np.float32))
+        frames.add("odom", stamp_ns, (1.0, 0.0, 0.0))
+        return frames.add("status", stamp_ns, replace(status(), speed=speed))
+
+    first, second = rng.integers(0, 256, (2, 64, 64, 3), np.uint8)
+    assert all(show(10 + n, first) is not None for n in range(STUCK_FRAMES))
+    assert not frames.camera_stuck
+    assert all(show(100 + n, first) is None and frames.camera_stuck for n in range(3))
+    assert show(200, second) is not None and not frames.camera_stuck
+    assert all(show(300 + n, second, speed=0.5) is not None for n in range(2 * STUCK_FRAMES))
+    assert all(show(400, second) is not None for _ in range(2 * STUCK_FRAMES))
 
 
 def test_who_joins_late_takes_the_route_that_is_there() -> None:

@@ -11,6 +11,9 @@ from wm_ros.joiner import StampJoiner
 from wm_sim.action import from_physical
 from wm_sim.observation import RouteTracker, state_vector
 
+STUCK_FRAMES = 12  # pictures alike to the last bit while the car moves; simulated sensor faults last up to 10
+MOVING_MPS = 1.0
+
 
 @dataclass(frozen=True)
 class Status:
@@ -50,6 +53,13 @@ class Frames:
         self._route_ns = -1
         self._moving_ns = -1  # last moment seen with the vehicle under way
         self._held: tuple[int, dict] | None = None
+        self._picture: tuple[int, NDArray[np.uint8]] | None = None  # the newest, with its stamp
+        self._alike = 0  # pictures in a row that repeat the one before, the car moving
+
+    @property
+    def camera_stuck(self) -> bool:
+        """Whether the camera shows a moving car the same picture again and again; there are no moments then."""
+        return self._alike >= STUCK_FRAMES
 
     def route(self, stamp_ns: int, route_xy: NDArray[np.float64]) -> Moment | None:
         """A route arrived; the moment that was waiting for it, if any."""
@@ -67,6 +77,9 @@ class Frames:
 
     def _moment(self, stamp_ns: int, parts: dict) -> Moment | None:
         status: Status = parts["status"]
+        self._watch_camera(stamp_ns, parts["camera"], status.speed)
+        if self.camera_stuck:
+            return None
         if stamp_ns < self._moving_ns:
             self._moving_ns = -1  # time began anew
         if self._route is None or (status.ready and not self._moving_ns < self._route_ns <= stamp_ns):
@@ -85,3 +98,11 @@ class Frames:
             self._route.ahead(x, y, yaw),
         )
         return Moment(stamp_ns, parts["camera"], parts["scan"], state)
+
+    def _watch_camera(self, stamp_ns: int, picture: NDArray[np.uint8], speed_mps: float) -> None:
+        """No camera gives a moving car the same picture twice: its driver lives, and the sensor hangs."""
+        if self._picture is not None and self._picture[0] == stamp_ns:
+            return
+        alike = self._picture is not None and np.array_equal(self._picture[1], picture)
+        self._alike = self._alike + 1 if alike and speed_mps > MOVING_MPS else 0
+        self._picture = stamp_ns, picture

@@ -32,6 +32,7 @@ class PerceptionNode(StackNode):
         self.encoder = EncoderSession(self.model, self.threads)
         self.frames = Frames()
         self.answer: Observation | None = None
+        self.stuck = False
         self.observation = self.advertise(OBSERVATION)
         self.subscribe(ROUTE, self.on_route)  # first: a route goes before the frames that arrive together with it
         self.subscribe(CAMERA, self.on_camera)
@@ -73,6 +74,9 @@ class PerceptionNode(StackNode):
 
     def publish(self, moment: Moment | None) -> None:
         """Encode and publish; a moment that was sent again gets the answer that it had."""
+        if self.frames.camera_stuck and not self.stuck:
+            self.report_error("the camera shows one picture again and again while the car moves: no observation of it.")
+        self.stuck = self.frames.camera_stuck
         if moment is None:
             return
         if self.answer is None or to_ns(self.answer.source_stamp) != moment.stamp_ns:

@@ -177,11 +177,14 @@ def _again(stack: Stack) -> bool:
 
 def _bag_left(stack: Stack, bag: Path) -> str:
     """How much of the drive can be read from the bag, its recorder ended."""
+    from wm_training.bags.repair import repair
     from wm_training.errors import TrainingError
     from wm_training.sequences import load_sequences
 
     stack.end_node("recorder_node")
     try:
+        if not bag.exists():
+            repair(bag)  # what a recorder leaves that was killed
         return f"{len(load_sequences([bag]).camera)} frames"
     except TrainingError:
         return UNREADABLE
