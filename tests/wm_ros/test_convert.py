@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nav_msgs.msg import Odometry
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
 from wm_ros import convert
-from wm_ros.errors import WmRosError
+from wm_ros.errors import MessageError, WmRosError
 
 STAMP = convert.to_stamp(12_345_678_901)
 
@@ -146,3 +147,22 @@ def test_failed_beams_stay_failed_for_a_safety_check_and_no_return_is_infinite()
     for broken in (float("nan"), -1e30, 0.0):
         message.range_max = broken
         np.testing.assert_array_equal(convert.scan_measured(message)[[1, 3]], [5.0, 60.0])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("position.x", math.nan, "no place on a map"),
+        ("position.y", -1e30, "no place on a map"),
+        ("orientation.w", math.nan, "a rotation has 1"),
+        ("orientation.x", 1e30, "a rotation has 1"),
+        ("orientation.z", 0.0, "a rotation has 1"),
+    ],
+)
+def test_odometry_that_is_no_pose_is_refused(field: str, value: float, sentence: str) -> None:
+    message = Odometry()
+    message.pose.pose.orientation = convert.quaternion(math.pi)
+    part, name = field.split(".")
+    setattr(getattr(message.pose.pose, part), name, value)
+    with pytest.raises(MessageError, match=sentence):
+        convert.odom_pose(message)

@@ -162,10 +162,20 @@ def odom_msg(x: float, y: float, yaw: float, speed: float, yaw_rate: float, stam
     return message
 
 
+FARTHEST_M = 1e7  # from a map's origin, half way to the pole
+UNIT_TOLERANCE = 0.1
+
+
 def odom_pose(message: Odometry) -> tuple[float, float, float, float, float]:
-    """(x m, y m, yaw rad, speed m/s, yaw rate rad/s)."""
+    """(x m, y m, yaw rad, speed m/s, yaw rate rad/s). MessageError for a pose that is none."""
     pose = message.pose.pose
     twist = message.twist.twist
+    if not (abs(pose.position.x) < FARTHEST_M and abs(pose.position.y) < FARTHEST_M):  # NaN compares false
+        raise MessageError(f"odometry at x {pose.position.x:g}, y {pose.position.y:g} m is no place on a map.")
+    turn = pose.orientation
+    norm = math.hypot(turn.x, turn.y, turn.z, turn.w)
+    if not abs(norm - 1.0) < UNIT_TOLERANCE:
+        raise MessageError(f"odometry's orientation has the length {norm:g}; a rotation has 1.")
     return pose.position.x, pose.position.y, yaw_of(pose.orientation), twist.linear.x, twist.angular.z
 
 
