@@ -47,6 +47,14 @@ def test_braking_for_the_scan_answers_what_only_the_scan_shows() -> None:
     assert (seen.reaction_ms, seen.reacted, seen.throttle) == (300.0, "scan_brake", False)
 
 
+def test_where_the_car_hears_no_gate_only_the_car_is_judged() -> None:
+    orders = [order(1100 + 20 * n) for n in range(50)]
+    record = Record(orders=orders, motions=[motion(1200, commanded=-6.0), motion(1900, commanded=-6.0)])
+    deaf = judge("a_fault", record, 1000 * MS, 3000 * MS, True, Limits(), is_behind_gate=True)
+    assert (deaf.reacted, deaf.throttle) == ("vehicle", False)
+    assert judged(record).throttle
+
+
 def test_in_slow_motion_times_are_simulated_ones() -> None:
     assert judged(Record(orders=[order(1800, Source.EMERGENCY, -6.0)]), speed=0.25).reaction_ms == 200.0
 

@@ -150,7 +150,7 @@ def test_a_speed_limit_is_one_only_if_it_is_a_number_above_nothing():
 
 def test_no_speed_is_believed_below_standing_or_above_a_hundred():
     assert sensed(speed_mps=-3.0)[1].speed_mps == 0.0
-    assert sensed(speed_mps=1e30)[1].speed_mps == 100.0
+    assert sensed(speed_mps=100.0)[1].speed_mps == 100.0
 
 
 def test_a_scan_is_readable_with_eight_sectors_and_less_than_half_of_them_unknown():
@@ -267,3 +267,21 @@ def test_after_a_jump_back_what_was_heard_before_it_does_not_count(gate):
     stale = Reason.SCAN_STALE | Reason.ODOM_STALE | Reason.PLAN_LOST | Reason.PLAN_FUTURE
     assert decision.reasons & stale == stale
     assert math.isinf(decision.command_age_s)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("speed_mps", 100.0), ("yaw_rate_radps", 20.0), ("steering_angle_rad", math.pi / 2)]
+)
+def test_a_status_that_no_car_could_have_has_not_come(gate, name, most):
+    assert gate.step(**{name: most}).reasons & Reason.ODOM_STALE == 0
+    for value in (math.nextafter(most, math.inf), -1e30):
+        for _ in range(4):
+            decision = gate.step(**{name: value})
+        assert decision.reasons & Reason.ODOM_STALE and decision.state is State.EMERGENCY
+
+
+@pytest.mark.parametrize(("steering", "acceleration"), [(1.6, 0.0), (-1e30, 0.0), (0.0, 50.1), (0.0, -1e30)])
+def test_a_plan_that_no_car_could_be_meant_by_is_refused(gate, steering, acceleration):
+    assert gate.step(steering=math.pi / 2 - 1e-6, acceleration=-50.0).reasons & Reason.PLAN_INVALID == 0
+    decision = gate.step(steering=steering, acceleration=acceleration)
+    assert decision.reasons & Reason.PLAN_INVALID and abs(decision.command.steering_angle_rad) < 0.6

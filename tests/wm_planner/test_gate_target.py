@@ -102,7 +102,10 @@ def test_who_stands_stops_at_once_and_may_leave_an_emergency(gate, speed):
 def test_the_gate_stays_stopped_while_anything_is_missing(fresh_gate, changed, reason):
     decision = fresh_gate.step(**changed)
     assert decision.state is State.STOPPED and decision.reasons == reason
-    assert decision.command.acceleration_mps2 == -2.5 and decision.command.source is Source.STOPPED
+    known_to_move = "status_stamp_ns" not in changed
+    assert decision.command.acceleration_mps2 == (-6.0 if known_to_move else -2.5)
+    assert decision.command.source is Source.STOPPED
+    assert fresh_gate.step(**changed, speed_mps=0.0).command.acceleration_mps2 == -2.5
 
 
 def test_the_gate_stays_stopped_while_the_plan_is_late_lost_or_refused_or_the_clock_stands(fresh_gate):
@@ -196,7 +199,8 @@ def test_a_stopped_gate_in_a_moving_car_still_brakes_for_what_is_in_the_path(fre
     for k in range(3):
         near = scan_of([box(fresh_gate.limits.front_bumper_m + 6.0 - k, 0.0)])
         decision = fresh_gate.step(scan=near, engaged=False)
-    assert decision.state is State.STOPPED and decision.command.source is Source.SCAN_BRAKE
+    assert decision.state is State.STOPPED and decision.reasons & Reason.OBSTACLE
+    assert decision.command.acceleration_mps2 == -6.0
     assert decision.command.acceleration_mps2 == -6.0
     fresh_gate.memory = replace(fresh_gate.memory, state=State.EMERGENCY)
     decision = fresh_gate.step(scan=near, engaged=True)

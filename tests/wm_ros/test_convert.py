@@ -12,6 +12,7 @@ from nav_msgs.msg import Odometry
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
+from wm_msgs.msg import VehicleStatus
 from wm_ros import convert
 from wm_ros.errors import MessageError, WmRosError
 
@@ -166,3 +167,12 @@ def test_odometry_that_is_no_pose_is_refused(field: str, value: float, sentence:
     setattr(getattr(message.pose.pose, part), name, value)
     with pytest.raises(MessageError, match=sentence):
         convert.odom_pose(message)
+
+
+def test_a_status_that_no_car_could_have_is_refused() -> None:
+    for name, most in convert.STATUS_BELIEVED.items():
+        for value in (most, -most):
+            convert.check_status(VehicleStatus(**{name: value}))
+        for value in (1.01 * most, -1e30, math.nan):
+            with pytest.raises(MessageError, match=name):
+                convert.check_status(VehicleStatus(**{name: value}))

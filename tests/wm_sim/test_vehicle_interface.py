@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,3 +82,13 @@ def test_throttle_for_a_frame_long_gone_or_yet_to_come_is_not_executed() -> None
         assert not interface.action(10.0)[1]
     interface.accept(at(0.0, -3.0), 10.0)
     assert interface.action(10.0)[0][1] == -0.5
+
+
+@pytest.mark.parametrize(("steering", "acceleration"), [(1e30, 1.0), (0.1, 1e30), (math.nan, 1.0), (0.1, -math.inf)])
+def test_a_command_that_no_car_could_be_meant_by_is_full_braking_with_the_wheel_kept(steering, acceleration) -> None:
+    vehicle = VehicleInterface(0.5)
+    vehicle.accept(Command(0.3, 1.0, 0, True), 0.0)
+    before = vehicle.action(0.0)[0]
+    vehicle.accept(Command(steering, acceleration, round(0.1e9), True), 0.1)
+    after, watchdog = vehicle.action(0.1)
+    assert (after[0], after[1]) == (before[0], -1.0) and not watchdog

@@ -12,7 +12,7 @@ from wm_dynamics.engines import ENGINES, load_engine
 from wm_dynamics.errors import ModelError
 from wm_msgs.msg import Belief, Observation, VehicleStatus
 from wm_msgs.srv import LoadModel
-from wm_ros.convert import floats, image_msg, ndarray, to_ns
+from wm_ros.convert import believed, floats, image_msg, ndarray, to_ns
 from wm_ros.errors import MessageError
 from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode
@@ -59,8 +59,8 @@ class DynamicsNode(StackNode):
         if len(embedding) != size or len(state) != STATE_SIZE:
             found = f"embedding of {len(embedding)}, state of {len(state)}"
             raise MessageError(f"{found}; {size} and {STATE_SIZE} are needed.")
-        if not (np.isfinite(embedding).all() and np.isfinite(state).all()):
-            raise MessageError("embedding or state is not finite.")
+        if not (believed(embedding) and believed(state)):
+            raise MessageError("embedding or state is not finite, or beyond anything that a model says.")
         self.publish(self.joiner.add("observation", to_ns(msg.source_stamp), msg))
 
     def publish(self, joined: dict | None) -> None:

@@ -12,7 +12,7 @@ from wm_msgs.srv import LoadModel
 from wm_perception.encoder_session import EncoderSession
 from wm_perception.errors import ModelError
 from wm_perception.frames import Frames, Moment, Status
-from wm_ros.convert import floats, image_array, odom_pose, path_xy, scan_array, to_ns, to_stamp
+from wm_ros.convert import check_status, floats, image_array, odom_pose, path_xy, scan_array, to_ns, to_stamp
 from wm_ros.errors import MessageError
 from wm_ros.node import StackNode
 from wm_ros.run import run
@@ -60,6 +60,7 @@ class PerceptionNode(StackNode):
         self.publish(self.frames.add("odom", to_ns(msg.header.stamp), odom_pose(msg)[:3]))
 
     def on_status(self, msg: VehicleStatus) -> None:
+        check_status(msg)
         status = Status(
             msg.speed,
             msg.acceleration,

@@ -21,7 +21,7 @@ from wm_planner.planner import SPEED, Planner, PlannerConfig, PlanResult, Status
 from wm_planner.planner_settings import SEARCHES, WEIGHTS, planner_config
 from wm_planner.rollouts import Rollouts, rollouts
 from wm_planner.solvers import SOLVERS
-from wm_ros.convert import floats, ndarray, path_msg, to_ns
+from wm_ros.convert import believed, floats, ndarray, path_msg, to_ns
 from wm_ros.errors import MessageError
 from wm_ros.joiner import StampJoiner
 from wm_ros.markers import ALARM, VIRIDIS, Lines, gradient, lines_msg
@@ -114,14 +114,14 @@ class PlannerNode(StackNode):
             self.get_logger().warning(limits.lacking)
 
     def on_observation(self, msg: Observation) -> None:
-        if len(msg.state) != STATE_SIZE or not np.isfinite(ndarray(msg.state)).all():
-            raise MessageError(f"state of {len(msg.state)} numbers; {STATE_SIZE} finite ones are needed.")
+        if len(msg.state) != STATE_SIZE or not believed(ndarray(msg.state)):
+            raise MessageError(f"state of {len(msg.state)} numbers; {STATE_SIZE} sensible ones are needed.")
         self.publish(self.joiner.add("observation", to_ns(msg.source_stamp), msg))
 
     def on_belief(self, msg: Belief) -> None:
         size = self.engine.config.belief_size
-        if len(msg.latent) != size or not np.isfinite(ndarray(msg.latent)).all():
-            raise MessageError(f"belief of {len(msg.latent)} numbers; {size} finite ones are needed.")
+        if len(msg.latent) != size or not believed(ndarray(msg.latent)):
+            raise MessageError(f"belief of {len(msg.latent)} numbers; {size} sensible ones are needed.")
         self.publish(self.joiner.add("belief", to_ns(msg.source_stamp), msg))
 
     def publish(self, joined: dict | None) -> None:

@@ -16,7 +16,7 @@ from geometry_msgs.msg import PoseStamped, Quaternion
 from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import CameraInfo, Image, LaserScan
 
-from wm_msgs.msg import Truth
+from wm_msgs.msg import Truth, VehicleStatus
 from wm_ros.errors import MessageError, WmRosError
 
 NS_PER_S = 1_000_000_000
@@ -162,6 +162,16 @@ def odom_msg(x: float, y: float, yaw: float, speed: float, yaw_rate: float, stam
     return message
 
 
+STATUS_BELIEVED = {  # most, either way, in the units of wm_msgs/VehicleStatus
+    "speed": 150.0,
+    "acceleration": 200.0,
+    "yaw_rate": 20.0,
+    "steering_angle": math.pi / 2,
+    "speed_limit": 150.0,
+    "commanded_steering_angle": math.pi / 2,
+    "commanded_acceleration": 50.0,
+}
+MOST_BELIEVED = 1e5  # of embeddings, beliefs and states, in whatever unit
 FARTHEST_M = 1e7  # from a map's origin, half way to the pole
 UNIT_TOLERANCE = 0.1
 
@@ -177,6 +187,19 @@ def odom_pose(message: Odometry) -> tuple[float, float, float, float, float]:
     if not abs(norm - 1.0) < UNIT_TOLERANCE:
         raise MessageError(f"odometry's orientation has the length {norm:g}; a rotation has 1.")
     return pose.position.x, pose.position.y, yaw_of(pose.orientation), twist.linear.x, twist.angular.z
+
+
+def believed(numbers: np.ndarray) -> bool:
+    """Whether what a node of the stack sent is finite and of a size that its models deal in."""
+    return bool((np.abs(numbers) <= MOST_BELIEVED).all())  # NaN compares false
+
+
+def check_status(message: VehicleStatus) -> None:
+    """MessageError where a number of a vehicle's status is none that a car could have."""
+    for name, most in STATUS_BELIEVED.items():
+        value = getattr(message, name)
+        if not abs(value) <= most:  # NaN compares false
+            raise MessageError(f"vehicle/status says {name} {value:g}; {most:g} is the most that is believed.")
 
 
 def quaternion(yaw: float) -> Quaternion:

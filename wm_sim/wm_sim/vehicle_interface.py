@@ -11,6 +11,7 @@ from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD, from_ph
 
 FULL_BRAKE = np.array([0.0, -1.0], np.float32)
 SEQ_MODULO = 1 << 32
+BELIEVED_RAD, BELIEVED_MPS2 = math.pi / 2, 50.0  # beyond these a number is no command of any car
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class VehicleInterface:
         self._seq: int | None = None
 
     def accept(self, command: Command, now_s: float) -> None:
-        """Take a command over; one that is not finite counts as full braking."""
+        """Take a command over; one that no car could be meant by, NaN included, counts as full braking."""
         if command.seq is not None and self._seq is not None:
             if command.seq == self._seq:
                 return
@@ -49,7 +50,7 @@ class VehicleInterface:
             if older and now_s - self._arrived_s <= self.watchdog_s:
                 self._contradicted_s = now_s
         self._seq = command.seq
-        if math.isfinite(command.steering_angle) and math.isfinite(command.acceleration):
+        if abs(command.steering_angle) <= BELIEVED_RAD and abs(command.acceleration) <= BELIEVED_MPS2:
             steering = min(max(command.steering_angle, -STEER_MAX_RAD), STEER_MAX_RAD)
             acceleration = min(max(command.acceleration, -BRAKE_MAX_MPS2), ACCEL_MAX_MPS2)
             if not 0.0 <= now_s - command.frame_ns * 1e-9 <= self.watchdog_s:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from wm_ros.topic_table import TopicSpec
+from wm_ros.topic_table import CONTROL, TopicSpec
 
 StreamKind = Literal["freeze", "stuck", "drop", "lossy", "delay", "duplicate", "reorder", "corrupt"]
 ClockKind = Literal["frozen", "forward", "back", "slow"]
@@ -104,6 +104,11 @@ class Fault:
     def is_seen(self) -> bool:
         """Whether the gate's braking for what the scan shows is the answer, after which the car may drive again."""
         return isinstance(self.action, Appear)
+
+    @property
+    def is_behind_gate(self) -> bool:
+        """Whether the fault meets the gate's commands on their way: the car does not hear what the gate said."""
+        return isinstance(self.action, Field | WrongLength) and self.action.topic.name == CONTROL.name
 
     @property
     def needs_recorder(self) -> bool:

@@ -52,16 +52,19 @@ def judge(
     speed: float = 1.0,
     *,
     is_seen: bool = False,
+    is_behind_gate: bool = False,
 ) -> Run:
     """What happened between the injection and the end of the fault.
 
     must_stop: the fault is one that the car may not be driven under, so any throttle after the reaction counts.
     speed: simulated s a wall s; times of the result are simulated. is_seen: braking for the scan is an answer too.
+    is_behind_gate: the car did not hear what the gate said, so that only what it did counts.
     """
     orders = [order for order in record.orders if began_ns <= order.time_ns <= ended_ns]
     settle_ns = round(SETTLE_NS / speed)
     answers = (*STOPPING, Source.SCAN_BRAKE) if is_seen else STOPPING
     reaction_ns, reacted = _reaction(record, orders, began_ns, ended_ns, settle_ns, answers)
+    heard = [] if is_behind_gate else orders
     kinds = {kind for time_ns, kind, _ in record.events if time_ns >= began_ns}
     return Run(
         fault=fault,
@@ -73,7 +76,7 @@ def judge(
         off_road=OFF_ROAD in kinds,
         wrong_output=not all(_allowed(order, limits) for order in orders),
         throttle=reaction_ns is not None
-        and _driven_on(record, orders, reaction_ns + settle_ns, reaction_ns, ended_ns, must_stop),
+        and _driven_on(record, heard, reaction_ns + settle_ns, reaction_ns, ended_ns, must_stop),
         reasons=_reasons(record, began_ns, ended_ns),
         gate_period_rsd=_period_rsd(orders),
     )

@@ -51,6 +51,7 @@ def run_fault(stack: Stack, fault: Fault, seed: int, folder: Path) -> Run:
             shipped_limits(),
             stack.speed,
             is_seen=fault.is_seen,
+            is_behind_gate=fault.is_behind_gate,
         )
         killed = {fault.action.node} if isinstance(fault.action, Kill) else set()
         died = tuple(sorted(stack.dead() - killed))

@@ -128,8 +128,9 @@ def _target(
 ) -> tuple[float, float, Source]:
     """Steering in rad, acceleration in m/s² and their source, before any limit."""
     steering, acceleration = _planned(memory, age_s, limits)
-    if state is State.STOPPED:
-        return steering, -limits.soft_stop_mps2, Source.STOPPED
+    if state is State.STOPPED:  # a car that moves is one whose time has jumped back: nothing is known of it any more
+        standing = memory.speed_mps <= limits.standing_mps
+        return steering, -(limits.soft_stop_mps2 if standing else limits.deceleration_max_mps2), Source.STOPPED
     if state is State.EMERGENCY:
         return steering, -limits.deceleration_max_mps2, Source.EMERGENCY
     if state is State.SOFT_STOP:

@@ -18,7 +18,8 @@ from wm_planner.safety.types import Clock, GateState, Inputs, PlanInput
 _PLAN_LENGTH_MAX = 1000
 _PLAN_STEP_MIN_S, _PLAN_STEP_MAX_S = 0.01, 1.0
 _SCAN_LENGTH_MIN = 8
-_SPEED_BELIEVED_MPS = 100.0
+_ANGLE_BELIEVED_RAD, _BELIEVED_MPS2 = math.pi / 2, 50.0  # of a plan: no car is meant by more
+_STATUS_BELIEVED = (100.0, 20.0, math.pi / 2)  # speed m/s, yaw rate rad/s, steering rad: more is no measurement
 _STUCK_MPS = 1.0  # slower, a scan without noise may repeat itself
 SURPRISED_CAP, SURPRISED_STOP = 5, 10  # plans in a row above the surprise limit: no throttle, soft stop
 
@@ -70,15 +71,15 @@ def _well_formed(plan: PlanInput) -> bool:
         return False
     if not _PLAN_STEP_MIN_S <= plan.dt_s <= _PLAN_STEP_MAX_S:
         return False
-    return bool(np.isfinite(steering).all() and np.isfinite(acceleration).all())
+    return bool((np.abs(steering) <= _ANGLE_BELIEVED_RAD).all() and (np.abs(acceleration) <= _BELIEVED_MPS2).all())
 
 
 def judge_sensors(now: Clock, inputs: Inputs, limits: Limits, memory: GateState) -> tuple[Reason, GateState]:
     """What is stale, and the memory with the last usable status, pose and scan."""
     stale = Reason.NONE
     measured = (inputs.speed_mps, inputs.yaw_rate_radps, inputs.steering_angle_rad)
-    if inputs.status_stamp_ns is not None and _finite(measured):
-        speed = min(max(inputs.speed_mps, 0.0), _SPEED_BELIEVED_MPS)
+    if inputs.status_stamp_ns is not None and all(map(_believed, measured, _STATUS_BELIEVED)):
+        speed = max(inputs.speed_mps, 0.0)
         memory = replace(
             memory, speed_mps=speed, yaw_rate_radps=inputs.yaw_rate_radps, status_ns=inputs.status_stamp_ns
         )
@@ -133,6 +134,10 @@ def _stuck(scan: NDArray[np.float32] | None, memory: GateState) -> bool:
     if scan is None or memory.scan is None or memory.speed_mps < _STUCK_MPS or not np.array_equal(scan, memory.scan):
         return False
     return bool((scan < RANGE_MAX_M).any())
+
+
+def _believed(value: float, most: float) -> bool:
+    return abs(value) <= most  # NaN compares false
 
 
 def _finite(values: tuple[float, ...]) -> bool:

@@ -35,6 +35,9 @@ CHUNK_BYTES = 1 << 20
 MESSAGE = struct.Struct("<BQHIQQ")  # opcode, length, channel, sequence, log time, publish time
 CHUNK = struct.Struct("<BQQQQI")  # opcode, length, start time, end time, size, CRC of what is inside
 MESSAGE_HEAD = MESSAGE.size - 9  # bytes of a message record before its data, opcode and length aside
+COUNT = struct.Struct("<HI")  # channel, messages
+SPAN = struct.Struct("<QQ")  # how a chunk's record in the summary begins: log time of its first and last message
+RECORD_HEAD = 9  # bytes of opcode and length before a record
 
 
 class Opener(Protocol):
@@ -48,12 +51,18 @@ def open_new(path: Path) -> BinaryIO:
     return path.open("xb", buffering=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Written:
-    """A whole chunk on the disk."""
+    """A whole chunk on the disk. Packed: a recorder adds one a second, and keeps them all until its file ends."""
 
-    index: ChunkIndex
-    counts: Counter[int]  # messages by channel
+    start: int  # first byte in the file
+    index: bytes  # its record for the summary
+    packed_counts: bytes
+
+    @property
+    def counts(self) -> Counter[int]:
+        """Messages by channel."""
+        return Counter(dict(COUNT.iter_unpack(self.packed_counts)))
 
 
 class McapFile:
@@ -88,10 +97,8 @@ class McapFile:
     @property
     def span_ns(self) -> tuple[int, int] | None:
         """Log times of the first and the last message on the disk, ns; None without any."""
-        if not self._chunks:
-            return None
-        starts, ends = zip(*((c.index.message_start_time, c.index.message_end_time) for c in self._chunks), strict=True)
-        return min(starts), max(ends)
+        spans = [SPAN.unpack_from(chunk.index, RECORD_HEAD) for chunk in self._chunks]
+        return (min(start for start, _ in spans), max(end for _, end in spans)) if spans else None
 
     def add_schema(self, name: str, encoding: str, text: str) -> int:
         """Announce a message type; its id."""
@@ -147,14 +154,14 @@ class McapFile:
             uncompressed_size=len(chunk),
         )
         self._put(b"".join(parts))
-        counts = Counter({channel: len(numbers) // 2 for channel, numbers in indices.items()})
-        self._chunks.append(Written(index, counts))
+        counts = b"".join(COUNT.pack(channel, len(numbers) // 2) for channel, numbers in indices.items())
+        self._chunks.append(Written(index.chunk_start_offset, _record(index), counts))
 
     def give_up_chunk(self) -> bool:
         """Take the last chunk off the disk, to make room for the index; False when there is none."""
         if not self._chunks:
             return False
-        self._cut(self._chunks.pop().index.chunk_start_offset)
+        self._cut(self._chunks.pop().start)
         return True
 
     def finish(self, metadata: str) -> None:
@@ -177,17 +184,16 @@ class McapFile:
         """Data end, summary, footer, for a data section that ends at `at`."""
         data_end = _record(DataEnd(data_section_crc=0))
         start = at + len(data_end)
-        chunks = [chunk.index for chunk in self._chunks]
         summary, offsets = b"", []
-        groups: tuple[tuple[Opcode, list[McapRecord]], ...] = (
-            (Opcode.SCHEMA, [*self._schemas.values()]),
-            (Opcode.CHANNEL, [*self._channels.values()]),
-            (Opcode.STATISTICS, [self._statistics()]),
-            (Opcode.CHUNK_INDEX, [*chunks]),
-            (Opcode.METADATA_INDEX, [metadata]),
+        groups: tuple[tuple[Opcode, list[bytes]], ...] = (
+            (Opcode.SCHEMA, [_record(schema) for schema in self._schemas.values()]),
+            (Opcode.CHANNEL, [_record(channel) for channel in self._channels.values()]),
+            (Opcode.STATISTICS, [_record(self._statistics())]),
+            (Opcode.CHUNK_INDEX, [chunk.index for chunk in self._chunks]),
+            (Opcode.METADATA_INDEX, [_record(metadata)]),
         )
         for opcode, records in groups:
-            group = b"".join(map(_record, records))
+            group = b"".join(records)
             if group:
                 offsets.append(SummaryOffset(opcode, start + len(summary), len(group)))
             summary += group

@@ -92,7 +92,7 @@ class BagWriter:
             path.unlink(missing_ok=True)
             raise
         self._schemas: dict[str, int] = {}
-        self._first_ns = self._flushed_ns = -1
+        self._first_ns = self._flushed_ns = self._last_ns = -1
         for topic in self._topics.values():
             self._announce(topic)
 
@@ -130,11 +130,13 @@ class BagWriter:
             self._file.flush()
             self._flushed_ns = stamp_ns
         self._file.write(self._channels[topic], stamp_ns, cdr)
+        self._last_ns = stamp_ns
         self.counts[topic] += 1
 
     def flush(self) -> None:
         """Put every message so far on the disk."""
         self._file.flush()
+        self._flushed_ns = self._last_ns
 
     def split(self) -> None:
         """Finish the file and go on in a new one."""
