@@ -57,14 +57,15 @@ def test_a_camera_that_repeats_itself_while_the_car_moves_is_blind_until_it_sees
     frames, rng = Frames(), np.random.default_rng(0)
     frames.route(1, ROUTE)
 
-    def show(stamp_ns: int, picture: np.ndarray, speed: float = 5.0):
+    def show(stamp_ns: int, picture: np.ndarray, speed: float = 5.0, ready: bool = False):
         frames.add("camera", stamp_ns, picture)
         frames.add("scan", stamp_ns, np.zeros(72, np.float32))
         frames.add("odom", stamp_ns, (1.0, 0.0, 0.0))
-        return frames.add("status", stamp_ns, replace(status(), speed=speed))
+        return frames.add("status", stamp_ns, replace(status(ready), speed=speed))
 
     first, second = rng.integers(0, 256, (2, 64, 64, 3), np.uint8)
-    assert all(show(10 + n, first) is not None for n in range(STUCK_FRAMES))
+    assert all(show(2 + n, first, ready=True) is not None for n in range(2 * STUCK_FRAMES))  # waits to begin
+    assert all(show(50 + n, first) is not None for n in range(STUCK_FRAMES - 1))
     assert not frames.camera_stuck
     assert all(show(100 + n, first) is None and frames.camera_stuck for n in range(3))
     assert show(200, second) is not None and not frames.camera_stuck

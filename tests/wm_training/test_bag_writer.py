@@ -22,6 +22,7 @@ from rosbags.rosbag2 import Reader
 from wm_ros import topic_table as topics
 from wm_training import TrainingError
 from wm_training.bags.info import bag_info
+from wm_training.bags.mcap_file import LOOSE_CHUNKS, McapFile
 from wm_training.bags.schema import serialise, typestore
 from wm_training.bags.writer import BagWriter, WriterConfig
 
@@ -216,3 +217,27 @@ def test_a_closed_bag_is_on_the_disk_before_it_has_its_name_and_no_message_waits
     writer.close()
     grew, named = tmp_path / "bag.partial", synced.index(tmp_path)
     assert {grew, grew / "metadata.yaml", grew / "bag_0.mcap", grew / "bag_1.mcap"} <= set(synced[:named])
+
+
+def test_a_long_file_keeps_its_whole_index_and_little_of_it_in_memory(tmp_path: Path) -> None:
+    """Three times as many chunks as stay loose: every message is found by the summary, counts and times are whole."""
+    chunks = 3 * LOOSE_CHUNKS
+    file = McapFile(tmp_path / "long.mcap")
+    schema = file.add_schema("std_msgs/msg/Empty", "ros2msg", "")
+    channels = [file.add_channel(f"/t{n}", schema, {}) for n in range(3)]
+    for number in range(chunks):
+        for channel in channels:
+            file.write(channel, 10 * number + channel, b"\0\1\0\0")
+        file.flush()
+    assert file.counts == dict.fromkeys(channels, chunks)
+    assert file.span_ns == (channels[0], 10 * (chunks - 1) + channels[-1])
+    assert len(file._chunks) < 2 * LOOSE_CHUNKS
+    file.finish("")
+    file.close()
+    with (tmp_path / "long.mcap").open("rb") as stream:
+        reader = make_reader(stream)
+        summary = reader.get_summary()
+        assert summary.statistics.chunk_count == len(summary.chunk_indexes) == chunks
+        assert summary.statistics.message_count == 3 * chunks
+        seen = [message.log_time for _, _, message in reader.iter_messages(topics=["/t1"])]
+    assert seen == [10 * number + channels[1] for number in range(chunks)]

@@ -26,7 +26,7 @@ class Status:
     speed_limit: float
     commanded_steering_angle: float
     commanded_acceleration: float
-    ready: bool  # the vehicle stands at the start of an episode and waits for a first command
+    ready: bool  # the vehicle waits for a first command at the start of an episode, whatever speed it will begin with
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Frames:
 
     def _moment(self, stamp_ns: int, parts: dict) -> Moment | None:
         status: Status = parts["status"]
-        self._watch_camera(stamp_ns, parts["camera"], status.speed)
+        moving = status.speed > MOVING_MPS and not status.ready
+        self._watch_camera(stamp_ns, parts["camera"], moving)
         if self.camera_stuck:
             return None
         if stamp_ns < self._moving_ns:
@@ -99,10 +100,10 @@ class Frames:
         )
         return Moment(stamp_ns, parts["camera"], parts["scan"], state)
 
-    def _watch_camera(self, stamp_ns: int, picture: NDArray[np.uint8], speed_mps: float) -> None:
+    def _watch_camera(self, stamp_ns: int, picture: NDArray[np.uint8], moving: bool) -> None:
         """No camera gives a moving car the same picture twice: its driver lives, and the sensor hangs."""
         if self._picture is not None and self._picture[0] == stamp_ns:
             return
         alike = self._picture is not None and np.array_equal(self._picture[1], picture)
-        self._alike = self._alike + 1 if alike and speed_mps > MOVING_MPS else 0
+        self._alike = self._alike + 1 if alike and moving else 0
         self._picture = stamp_ns, picture

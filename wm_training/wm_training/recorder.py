@@ -17,7 +17,7 @@ from wm_training.errors import TrainingError
 
 SEQ_MODULO = 1 << 32
 CAMERA_STEP_NS = 100_000_000
-FLUSH_NS = 400_000_000  # of log time: what a killed recorder may lose
+FLUSH_NS = 500_000_000  # of log time: what a killed recorder may lose
 
 
 class DropCounter:

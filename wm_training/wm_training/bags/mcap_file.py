@@ -35,9 +35,7 @@ CHUNK_BYTES = 1 << 20
 MESSAGE = struct.Struct("<BQHIQQ")  # opcode, length, channel, sequence, log time, publish time
 CHUNK = struct.Struct("<BQQQQI")  # opcode, length, start time, end time, size, CRC of what is inside
 MESSAGE_HEAD = MESSAGE.size - 9  # bytes of a message record before its data, opcode and length aside
-COUNT = struct.Struct("<HI")  # channel, messages
-SPAN = struct.Struct("<QQ")  # how a chunk's record in the summary begins: log time of its first and last message
-RECORD_HEAD = 9  # bytes of opcode and length before a record
+LOOSE_CHUNKS = 256  # the newest, that may still be given up; of those before only the index is kept
 
 
 class Opener(Protocol):
@@ -51,18 +49,38 @@ def open_new(path: Path) -> BinaryIO:
     return path.open("xb", buffering=0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Written:
-    """A whole chunk on the disk. Packed: a recorder adds one a second, and keeps them all until its file ends."""
+    """A whole chunk on the disk."""
 
     start: int  # first byte in the file
     index: bytes  # its record for the summary
-    packed_counts: bytes
+    counts: Counter[int]  # messages by channel
+    span_ns: tuple[int, int]  # log times of its first and last message
 
-    @property
-    def counts(self) -> Counter[int]:
-        """Messages by channel."""
-        return Counter(dict(COUNT.iter_unpack(self.packed_counts)))
+
+class Settled:
+    """Chunks that stay. A recorder adds two a second and keeps their index until its file ends, so it is packed."""
+
+    def __init__(self) -> None:
+        self.index = bytearray()
+        self.chunks = 0
+        self.counts: Counter[int] = Counter()
+        self.span_ns: tuple[int, int] | None = None
+
+    def take(self, chunks: list[Written]) -> None:
+        """Add the next chunks."""
+        for chunk in chunks:
+            self.index += chunk.index
+            self.counts += chunk.counts
+        self.chunks += len(chunks)
+        self.span_ns = _joined(self.span_ns, chunks)
+
+
+def _joined(span_ns: tuple[int, int] | None, chunks: list[Written]) -> tuple[int, int] | None:
+    """Log times of the first and the last message of a span and of chunks; None without any."""
+    spans = [*([] if span_ns is None else [span_ns]), *(chunk.span_ns for chunk in chunks)]
+    return (min(start for start, _ in spans), max(end for _, end in spans)) if spans else None
 
 
 class McapFile:
@@ -75,7 +93,8 @@ class McapFile:
         self._compressor = zstandard.ZstdCompressor(level=1) if compress else None
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
-        self._chunks: list[Written] = []
+        self._settled = Settled()
+        self._chunks: list[Written] = []  # behind those
         self._begin()
         self._put(MAGIC + _record(Header(profile="ros2", library=LIBRARY)))
 
@@ -92,13 +111,12 @@ class McapFile:
     @property
     def counts(self) -> Counter[int]:
         """Messages on the disk, by channel."""
-        return sum((chunk.counts for chunk in self._chunks), Counter())
+        return sum((chunk.counts for chunk in self._chunks), Counter(self._settled.counts))
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
         """Log times of the first and the last message on the disk, ns; None without any."""
-        spans = [SPAN.unpack_from(chunk.index, RECORD_HEAD) for chunk in self._chunks]
-        return (min(start for start, _ in spans), max(end for _, end in spans)) if spans else None
+        return _joined(self._settled.span_ns, self._chunks)
 
     def add_schema(self, name: str, encoding: str, text: str) -> int:
         """Announce a message type; its id."""
@@ -154,11 +172,14 @@ class McapFile:
             uncompressed_size=len(chunk),
         )
         self._put(b"".join(parts))
-        counts = b"".join(COUNT.pack(channel, len(numbers) // 2) for channel, numbers in indices.items())
-        self._chunks.append(Written(index.chunk_start_offset, _record(index), counts))
+        counts = Counter({channel: len(numbers) // 2 for channel, numbers in indices.items()})
+        self._chunks.append(Written(index.chunk_start_offset, _record(index), counts, (start_ns, end_ns)))
+        if len(self._chunks) >= 2 * LOOSE_CHUNKS:
+            self._settled.take(self._chunks[:-LOOSE_CHUNKS])
+            del self._chunks[:-LOOSE_CHUNKS]
 
     def give_up_chunk(self) -> bool:
-        """Take the last chunk off the disk, to make room for the index; False when there is none."""
+        """Take the last chunk off the disk, to make room for the index; False when there is none that may go."""
         if not self._chunks:
             return False
         self._cut(self._chunks.pop().start)
@@ -189,7 +210,7 @@ class McapFile:
             (Opcode.SCHEMA, [_record(schema) for schema in self._schemas.values()]),
             (Opcode.CHANNEL, [_record(channel) for channel in self._channels.values()]),
             (Opcode.STATISTICS, [_record(self._statistics())]),
-            (Opcode.CHUNK_INDEX, [chunk.index for chunk in self._chunks]),
+            (Opcode.CHUNK_INDEX, [bytes(self._settled.index), *(chunk.index for chunk in self._chunks)]),
             (Opcode.METADATA_INDEX, [_record(metadata)]),
         )
         for opcode, records in groups:
@@ -209,7 +230,7 @@ class McapFile:
             attachment_count=0,
             channel_count=len(self._channels),
             channel_message_counts={channel: counts[channel] for channel in self._channels},
-            chunk_count=len(self._chunks),
+            chunk_count=self._settled.chunks + len(self._chunks),
             message_count=counts.total(),
             message_start_time=span[0],
             message_end_time=span[1],
