@@ -151,9 +151,9 @@ def test_a_command_that_is_no_number_is_full_braking(value: float) -> None:
 
 def test_commands_beyond_the_actuators_are_clipped() -> None:
     interface = VehicleInterface(0.5)
-    interface.accept(Command(9.0, 99.0, 0, True), 0.0)
+    interface.accept(Command(1.5, 49.0, 0, True), 0.0)
     assert interface.action(0.0)[0].tolist() == [1.0, 1.0]
-    interface.accept(Command(-9.0, -99.0, 0, True), 0.0)
+    interface.accept(Command(-1.5, -49.0, 0, True), 0.0)
     assert interface.action(0.0)[0].tolist() == [-1.0, -1.0]
 
 
