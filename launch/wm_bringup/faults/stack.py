@@ -28,7 +28,7 @@ from wm_bringup.processes import start_alone
 from wm_bringup.topology import Process, Setup, parameter_file, topology
 from wm_msgs.srv import Reset
 from wm_perception.model_folder import read_model_config
-from wm_training.bags.writer import PARTIAL
+from wm_training.bags.writer import growing
 
 START_S = 240.0  # for the whole graph to be ready on a slow machine
 ANSWER_S = 5.0  # for a service
@@ -89,7 +89,7 @@ class Stack:
         self.recorder_folder = bag.parent
         process = Process("wm_training", "recorder_node", {"out": str(bag), "min_free_mb": min_free_mb})
         self.start(process)
-        self.wait(lambda: any(bag.with_name(bag.name + PARTIAL).glob("*")), START_S)
+        self.wait(lambda: any(growing(bag).glob("*")), START_S)
 
     def runs(self, name: str) -> bool:
         process = self._running.get(name)

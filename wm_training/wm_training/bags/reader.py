@@ -13,7 +13,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.errors import ReaderError
 
 from wm_training.bags.recorded import recorded
-from wm_training.bags.writer import PARTIAL, is_locked
+from wm_training.bags.writer import growing, is_locked
 from wm_training.errors import TrainingError
 
 CUT_WORDS = ("runcated", "magic", "footer", "empty", "size", "hecksum")  # what rosbags says of a bag cut short
@@ -47,7 +47,7 @@ def open_bag(path: Path | str) -> Iterator[Reader]:
     """A bag opened for reading; whatever is wrong with it comes as one sentence."""
     path = Path(path)
     if not path.exists():
-        partial = path.with_name(path.name + PARTIAL)
+        partial = growing(path)
         if partial.exists() and is_locked(partial):
             raise TrainingError(f"{path}: still being written; stop the recorder, then read it.")
         if partial.exists():

@@ -20,7 +20,7 @@ from wm_training.bags.metadata import BagTopic
 from wm_training.bags.reader import is_bag, open_bag
 from wm_training.bags.salvage import Salvage
 from wm_training.bags.schema import typestore
-from wm_training.bags.writer import METADATA, PARTIAL, BagWriter, WriterConfig, is_full, lock_folder
+from wm_training.bags.writer import METADATA, PARTIAL, BagWriter, WriterConfig, growing, is_full, lock_folder
 from wm_training.errors import TrainingError
 
 REPAIRING = ".repairing"
@@ -135,7 +135,7 @@ def _exchange(one: Path, other: Path) -> None:
 
 def _source(path: Path) -> Path:
     """What to repair, when the name of a bag was given that never got it."""
-    partial = path.with_name(path.name + PARTIAL)
+    partial = growing(path)
     if path.exists() or not partial.exists():
         if not path.exists():
             raise TrainingError(f"{path}: no such bag, and no {partial.name} beside it; name what is to be repaired.")

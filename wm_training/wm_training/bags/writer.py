@@ -57,7 +57,7 @@ class BagWriter:
         self.path = Path(path)
         self.config = config or WriterConfig(compress=compress)
         self._opener = opener
-        self._partial = partial or self.path.with_name(self.path.name + PARTIAL)
+        self._partial = partial or growing(self.path)
         if partial is None and self.path.exists():
             raise TrainingError(f"{self.path} exists already; choose another name or remove it.")
         self._make_folder()
@@ -243,10 +243,15 @@ def described(topic: str, msgtype: str, store: Typestore, qos: Sequence[Mapping[
     return BagTopic(topic, msgtype, definition, "ros2msg", store.hash_rihs01(msgtype), plain(qos))
 
 
+def growing(path: Path) -> Path:
+    """Where the bag `path` grows until it is closed."""
+    return path.with_name(path.name + PARTIAL)
+
+
 def free_name(path: Path) -> Path:
     """`path`, or PATH-2, PATH-3 and so on, the first that is no bag and nothing that a killed writer left."""
     names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in itertools.count(1))
-    return next(name for name in names if not name.exists() and not name.with_name(name.name + PARTIAL).exists())
+    return next(name for name in names if not name.exists() and not growing(name).exists())
 
 
 def lock_folder(folder: Path) -> int:
