@@ -34,6 +34,7 @@ class Point:
         return size if self.deadline_ms is None else f"{size} in {self.deadline_ms:g} ms"
 
 
+_TICKS_MS = (1, 2, 5, 10, 20, 50, 100)
 FULL = (256, 128, 64)
 POINTS = (
     Point(()), Point((64,)), Point((64, 64, 64)), Point((128, 64, 64)), Point(FULL), Point((512, 256, 128)),
@@ -127,14 +128,21 @@ def plot(points: Sequence[Mapping[str, Any]], path: Path) -> None:
             means, errors = [row[key] for row in rows], [row[f"{key}_sem"] for row in rows]
             axes.errorbar(times, means, errors, marker="o", capsize=3, label=label)
             for row in rows:
-                place = (4, 6) if row["deadline_ms"] is None else (4, -12)
-                text = row["name"] if row["deadline_ms"] is None else f"{row['deadline_ms']:g} ms"
-                axes.annotate(text, (row["p50_ms"], row[key]), place, textcoords="offset points", fontsize=7)
+                above = row["deadline_ms"] is None
+                text = row["name"] if above else f"{row['deadline_ms']:g} ms"
+                place, angle = ((3, 5), 55) if above else ((-4, -6), 55)
+                axes.annotate(
+                    text, (row["p50_ms"], row[key]), place, textcoords="offset points", fontsize=7, rotation=angle,
+                    rotation_mode="anchor", ha="left" if above else "right",
+                )  # fmt: skip
         axes.set_xscale("log")
+        axes.set_xticks(_TICKS_MS, labels=[f"{tick:g}" for tick in _TICKS_MS])
+        axes.minorticks_off()
+        axes.set_xlim(0.6 * min(row["p50_ms"] for row in points), 2.0 * max(row["p50_ms"] for row in points))
         axes.set_xlabel("plan, median ms")
         axes.set_ylabel(title)
         axes.grid(alpha=0.3)
-    figure.axes[0].legend(loc="lower right", fontsize=8)
+    figure.axes[0].legend(loc="upper right", fontsize=8)
     try:
         figure.savefig(path, dpi=140)
     except OSError as error:
