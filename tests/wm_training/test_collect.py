@@ -15,7 +15,7 @@ from wm_sim.scenarios import FAMILIES
 from wm_sim.world import Frame, World, WorldConfig
 from wm_training import TrainingError
 from wm_training import collect as collect_module
-from wm_training.collect import CollectConfig, Episode, collect, drive
+from wm_training.collect import CollectConfig, Episode, collect, dissent_of, drive, stretch
 from wm_training.collect_plan import plan_episodes
 from wm_training.collect_watch import Watch
 from wm_training.exploration import Explorer
@@ -41,6 +41,8 @@ def test_reporting_seeds_are_never_collected(tmp_path: Path, seed: int, episodes
         ({"weights": "merge=0"}, "merge=0"),
         ({"weights": "merge"}, "merge"),
         ({"weights": "merge=2", "suite": "cut_in"}, "not in --suite"),
+        ({"clip_at": "dissent"}, "clip-s has to say"),
+        ({"give_up_s": 0.0}, "give-up-s"),
     ],
 )
 def test_a_bad_request_is_refused_in_a_sentence(tmp_path: Path, options: dict, named: str) -> None:
@@ -202,3 +204,44 @@ def test_a_calm_expert_arrives_in_every_family() -> None:
         for seed in range(20):
             frames, *_ = drive(world, calm, Episode(family, 80_000 + seed))
             assert frames[-1].events[-1].type == "route_done"
+
+
+class Standing:
+    """A driver that never moves."""
+
+    def reset(self, world: World) -> None: ...
+
+    def act(self, frame: Frame) -> np.ndarray:
+        return np.array([0.0, -1.0], np.float32)
+
+
+@pytest.mark.parametrize("give_up_s, over", [(2.0, True), (None, False)])
+def test_a_drive_that_stands_where_the_expert_would_drive_on_is_given_up(give_up_s: float | None, over: bool) -> None:
+    world, explorer = World(), Explorer(Standing(), undisturbed(), False)
+    frames, commands, advice = drive(
+        world, explorer, Episode("lane_follow", 3), adviser=ExpertDriver(), give_up_s=give_up_s
+    )
+    assert (not (frames[-1].terminated or frames[-1].truncated)) == over
+    assert len(commands) == len(advice) == len(frames) - 1
+    if over:
+        assert (advice[-20:, 1] > 0.0).all()
+        assert max(frame.speed_mps for frame in frames[-20:-1]) < 0.1
+
+
+def test_clips_show_where_driver_and_expert_differ_the_more_often_the_more_they_do() -> None:
+    commands = np.zeros((199, 2), np.float32)
+    advice = commands.copy()
+    advice[100:110, 1], advice[30:40, 0] = 1.0, 0.5  # a quarter of the other's square
+    clips = [stretch(200, 3.0, Episode("merge", seed), dissent_of(commands, advice)) for seed in range(400)]
+    assert all(b - a == 30 for a, b in clips)
+    late = sum(a < 110 and b > 101 for a, b in clips)
+    early = sum(a < 40 and b > 31 for a, b in clips)
+    assert late + early == len(clips)
+    assert 0.7 < late / len(clips) < 0.9
+
+
+def test_clips_lie_anywhere_where_nobody_differs() -> None:
+    same = np.zeros((199, 2), np.float32)
+    clips = {stretch(200, 3.0, Episode("merge", seed), dissent_of(same, same)) for seed in range(50)}
+    assert (170, 200) in clips
+    assert len(clips) > 20

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
@@ -43,6 +43,7 @@ from wm_training.moods import ExplorationConfig, mild, undisturbed
 
 MANIFEST = "collect.json"
 ENDINGS = 1 / 3  # of the clips show how the drive ended, whatever comes before
+STANDS_MPS = 0.1
 ADVISER = "expert"  # says at every frame what it would do
 TOPICS = (
     topics.CLOCK,
@@ -75,6 +76,8 @@ class CollectConfig:
     seed: int = 0  # worlds have this seed and those that follow
     workers: int | None = None  # processes; None: one a core
     clip_s: float | None = None  # keep of every drive a stretch of so many seconds: more worlds in as many frames
+    clip_at: Literal["anywhere", "dissent"] = "anywhere"  # dissent: where driver and expert differ, the likelier
+    give_up_s: float | None = None  # end a drive that has stood so long where the expert would drive on
     episodes_per_bag: int = 50
     compress: bool = False  # zstd inside the bag: a third smaller, a sixth slower
     progress: bool = True
@@ -88,6 +91,12 @@ def collect(config: CollectConfig) -> CollectReport:
     episodes = plan_episodes(config.episodes, config.suite, config.weights, config.seed, config.sim)
     if config.clip_s is not None and not 0.0 < config.clip_s < math.inf:
         raise TrainingError(f"clip-s: {config.clip_s:g} is no length of a clip; give seconds above 0, or leave it out.")
+    if config.clip_at == "dissent" and config.clip_s is None:
+        raise TrainingError("clip-at dissent says which stretch is kept; --clip-s has to say how long it is.")
+    if config.give_up_s is not None and not 0.0 < config.give_up_s < math.inf:
+        raise TrainingError(
+            f"give-up-s: {config.give_up_s:g} is no time to wait; give seconds above 0, or leave it out."
+        )
     if config.workers is not None and config.workers < 1:
         raise TrainingError(f"workers: {config.workers} cannot work; ask for at least 1.")
     check_agent(config.agent, simulator.teachers, "collect")
@@ -141,23 +150,30 @@ def new_simulator(config: CollectConfig) -> Simulator:
 
 
 def drive(
-    world: Simulator, explorer: Explorer, episode: Episode, watch: Watch | None = None, adviser: Driver | None = None
+    world: Simulator,
+    explorer: Explorer,
+    episode: Episode,
+    watch: Watch | None = None,
+    adviser: Driver | None = None,
+    give_up_s: float | None = None,
 ) -> tuple[list[Frame], np.ndarray, np.ndarray]:
     """One episode: its frames; the actions decided at each but the last, and those advised there, float32[T-1, 2].
 
     `watch` sees each frame. `adviser` is asked at each what it would do, and never drives: what an expert does in a
-    place that somebody else got into (Ross et al. 2011, DAgger); without one nothing is advised.
+    place that somebody else got into (Ross et al. 2011, DAgger); without one nothing is advised. A drive that has stood
+    for `give_up_s` while the adviser would have driven is over: more frames of it would show the same.
     """
     frame = world.reset(episode.family, episode.seed)
     explorer.reset(world, np.random.default_rng([episode.seed, *episode.family.encode()]))
     if adviser is not None:
         adviser.reset(world)
-    frames, commands, advice = [frame], [], []
-    while not (frame.terminated or frame.truncated):
+    frames, commands, advice, stood = [frame], [], [], 0
+    while not (frame.terminated or frame.truncated or (give_up_s is not None and stood * STEP_S >= give_up_s)):
         if watch is not None:
             watch.see(frame, world)
         if adviser is not None:
             advice.append(adviser.act(frame))
+            stood = stood + 1 if frame.speed_mps < STANDS_MPS and advice[-1][1] > 0.0 else 0
         action = explorer.act(frame)
         frame = world.step(action)
         frames.append(frame)
@@ -165,14 +181,27 @@ def drive(
     return frames, _actions(commands), _actions(advice)
 
 
-def stretch(frames: int, clip_s: float | None, episode: Episode) -> tuple[int, int]:
-    """Which frames [a, b) of a drive are kept: any stretch of that length, one in three the last one, how it ended."""
+def stretch(frames: int, clip_s: float | None, episode: Episode, dissent: np.ndarray | None = None) -> tuple[int, int]:
+    """Which frames [a, b) of a drive are kept: any stretch of that length, one in three the last one, how it ended.
+
+    dissent [T-1]: how far driver and adviser were apart. With it every stretch is as likely as the dissent in it is
+    large, and none stands out (as in SafeDAgger, Zhang and Cho 2017, where only those are asked about).
+    """
     most = frames if clip_s is None else max(MIN_FRAMES, round(clip_s / STEP_S))
     if frames <= most:
         return 0, frames
     rng = np.random.default_rng([episode.seed, 1, *episode.family.encode()])
-    end = frames if rng.random() < ENDINGS else int(rng.integers(most, frames + 1))
+    if dissent is not None and dissent.sum() > 0.0:
+        within = np.convolve(dissent, np.ones(most - 1), "valid")  # [frames - most + 1]
+        end = most + int(rng.choice(len(within), p=within / within.sum()))
+    else:
+        end = frames if rng.random() < ENDINGS else int(rng.integers(most, frames + 1))
     return end - most, end
+
+
+def dissent_of(commands: np.ndarray, advice: np.ndarray) -> np.ndarray:
+    """How far what was done and what was advised [T-1, 2] are apart at each frame, squared: 0 to 4, [T-1]."""
+    return np.asarray(np.square(commands - advice).max(axis=1), np.float64)
 
 
 def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) -> BagResult:
@@ -189,8 +218,9 @@ def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) ->
             driver = make_agent(config.agent, episode.seed, sim=config.sim)
             adviser = make_agent(ADVISER, episode.seed, sim=config.sim) if ADVISER in simulator.drivers else None
             explorer, watch = Explorer(driver, exploration_of(config), is_teacher(config)), Watch()
-            frames, commands, advice = drive(world, explorer, episode, watch, adviser)
-            a, b = stretch(len(frames), config.clip_s, episode)
+            frames, commands, advice = drive(world, explorer, episode, watch, adviser, config.give_up_s)
+            apart = dissent_of(commands, advice) if config.clip_at == "dissent" and adviser is not None else None
+            a, b = stretch(len(frames), config.clip_s, episode, apart)
             said = advice[a : b - 1] if adviser is not None else None
             kept = frames[a:b], commands[a : b - 1], world.route, explorer.taught[a : b - 1], said
             for stamp_ns, name, cdr in encoder.encode(*kept):

@@ -206,9 +206,7 @@ def _arrays(
     flags = {name: np.nan_to_num(numbers[name]) > 0 for name in ("collided", "off_road", "taught")}
     flags["taught"] = np.append(flags["taught"][1:], False)
     flags["taught"][last] = False
-    floats = {
-        n: np.nan_to_num(numbers[n], nan=NEUTRAL.get(n, 0.0)).astype(np.float32) for n in (*LABELS, "reward")
-    }
+    floats = {n: np.nan_to_num(numbers[n], nan=NEUTRAL.get(n, 0.0)).astype(np.float32) for n in (*LABELS, "reward")}
     return {
         "scan": np.where(np.isfinite(scan), scan, obs.SCAN_MAX_M).astype(np.float32),
         "state": np.where(np.isfinite(state), state, neutral).astype(np.float32),
