@@ -130,9 +130,9 @@ def plot(points: Sequence[Mapping[str, Any]], path: Path) -> None:
             for row in rows:
                 above = row["deadline_ms"] is None
                 text = row["name"] if above else f"{row['deadline_ms']:g} ms"
-                place, angle = ((3, 5), 55) if above else ((-4, -6), 55)
+                place = (3, 5) if above else (-4, -6)
                 axes.annotate(
-                    text, (row["p50_ms"], row[key]), place, textcoords="offset points", fontsize=7, rotation=angle,
+                    text, (row["p50_ms"], row[key]), place, textcoords="offset points", fontsize=7, rotation=55,
                     rotation_mode="anchor", ha="left" if above else "right",
                 )  # fmt: skip
         axes.set_xscale("log")

@@ -12,7 +12,8 @@ from wm_sim.drivers import ExpertDriver
 from wm_sim.world import World
 from wm_training import TrainingError
 from wm_training.bag_frames import MIN_FRAMES
-from wm_training.collect import CollectConfig, Episode, collect, drive, stretch
+from wm_training.clips import dissent_of, stretch
+from wm_training.collect import CollectConfig, Episode, collect, drive
 from wm_training.exploration import Explorer
 from wm_training.moods import ExplorationConfig
 from wm_training.sequences import Sequences, load_sequences
@@ -87,3 +88,22 @@ def test_a_clip_without_length_or_without_end_is_refused(tmp_path: Path, clip_s:
     with pytest.raises(TrainingError, match="clip-s: .*give seconds above 0, or leave it out"):
         collect(CollectConfig(out=tmp_path / "x", episodes=1, clip_s=clip_s, progress=False))
     assert not list(tmp_path.iterdir())
+
+
+def test_clips_show_where_driver_and_expert_differ_the_more_often_the_more_they_do() -> None:
+    commands = np.zeros((199, 2), np.float32)
+    advice = commands.copy()
+    advice[100:110, 1], advice[30:40, 0] = 1.0, 0.5  # a quarter of the other's square
+    clips = [stretch(200, 3.0, Episode("merge", seed), dissent_of(commands, advice)) for seed in range(400)]
+    assert all(b - a == 30 for a, b in clips)
+    late = sum(a < 110 and b > 101 for a, b in clips)
+    early = sum(a < 40 and b > 31 for a, b in clips)
+    assert late + early == len(clips)
+    assert 0.7 < late / len(clips) < 0.9
+
+
+def test_clips_lie_anywhere_where_nobody_differs() -> None:
+    same = np.zeros((199, 2), np.float32)
+    clips = {stretch(200, 3.0, Episode("merge", seed), dissent_of(same, same)) for seed in range(50)}
+    assert (170, 200) in clips
+    assert len(clips) > 20

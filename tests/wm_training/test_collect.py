@@ -15,7 +15,7 @@ from wm_sim.scenarios import FAMILIES
 from wm_sim.world import Frame, World, WorldConfig
 from wm_training import TrainingError
 from wm_training import collect as collect_module
-from wm_training.collect import CollectConfig, Episode, collect, dissent_of, drive, stretch
+from wm_training.collect import CollectConfig, Episode, collect, drive
 from wm_training.collect_plan import plan_episodes
 from wm_training.collect_watch import Watch
 from wm_training.exploration import Explorer
@@ -226,22 +226,3 @@ def test_a_drive_that_stands_where_the_expert_would_drive_on_is_given_up(give_up
     if over:
         assert (advice[-20:, 1] > 0.0).all()
         assert max(frame.speed_mps for frame in frames[-20:-1]) < 0.1
-
-
-def test_clips_show_where_driver_and_expert_differ_the_more_often_the_more_they_do() -> None:
-    commands = np.zeros((199, 2), np.float32)
-    advice = commands.copy()
-    advice[100:110, 1], advice[30:40, 0] = 1.0, 0.5  # a quarter of the other's square
-    clips = [stretch(200, 3.0, Episode("merge", seed), dissent_of(commands, advice)) for seed in range(400)]
-    assert all(b - a == 30 for a, b in clips)
-    late = sum(a < 110 and b > 101 for a, b in clips)
-    early = sum(a < 40 and b > 31 for a, b in clips)
-    assert late + early == len(clips)
-    assert 0.7 < late / len(clips) < 0.9
-
-
-def test_clips_lie_anywhere_where_nobody_differs() -> None:
-    same = np.zeros((199, 2), np.float32)
-    clips = {stretch(200, 3.0, Episode("merge", seed), dissent_of(same, same)) for seed in range(50)}
-    assert (170, 200) in clips
-    assert len(clips) > 20

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -31,9 +31,9 @@ from wm_sim.contract import (
 from wm_sim.frame import Frame
 from wm_sim.observation import STEP_S
 from wm_training.agents import check_agent, make_agent, model_id
-from wm_training.bag_frames import MIN_FRAMES
 from wm_training.bags.episode import EpisodeEncoder
 from wm_training.bags.writer import BagWriter
+from wm_training.clips import ClipAt, check_clips, dissent_of, stretch
 from wm_training.collect_plan import plan_episodes
 from wm_training.collect_report import BagResult, CollectReport, Episode, EpisodeResult, tally, write_manifest
 from wm_training.collect_watch import Watch
@@ -42,8 +42,7 @@ from wm_training.exploration import Driver, Explorer
 from wm_training.moods import ExplorationConfig, mild, undisturbed
 
 MANIFEST = "collect.json"
-ENDINGS = 1 / 3  # of the clips show how the drive ended, whatever comes before
-STANDS_MPS = 0.1
+STANDS_MPS = 0.1  # slower, a car stands
 ADVISER = "expert"  # says at every frame what it would do
 TOPICS = (
     topics.CLOCK,
@@ -76,7 +75,7 @@ class CollectConfig:
     seed: int = 0  # worlds have this seed and those that follow
     workers: int | None = None  # processes; None: one a core
     clip_s: float | None = None  # keep of every drive a stretch of so many seconds: more worlds in as many frames
-    clip_at: Literal["anywhere", "dissent"] = "anywhere"  # dissent: where driver and expert differ, the likelier
+    clip_at: ClipAt = "anywhere"  # dissent: where driver and expert differ, the likelier
     give_up_s: float | None = None  # end a drive that has stood so long where the expert would drive on
     episodes_per_bag: int = 50
     compress: bool = False  # zstd inside the bag: a third smaller, a sixth slower
@@ -89,10 +88,7 @@ def collect(config: CollectConfig) -> CollectReport:
     simulator = find_simulator(config.sim)
     simulator.declaration.check_settings(parse_settings(config.sim_settings))
     episodes = plan_episodes(config.episodes, config.suite, config.weights, config.seed, config.sim)
-    if config.clip_s is not None and not 0.0 < config.clip_s < math.inf:
-        raise TrainingError(f"clip-s: {config.clip_s:g} is no length of a clip; give seconds above 0, or leave it out.")
-    if config.clip_at == "dissent" and config.clip_s is None:
-        raise TrainingError("clip-at dissent says which stretch is kept; --clip-s has to say how long it is.")
+    check_clips(config.clip_s, config.clip_at)
     if config.give_up_s is not None and not 0.0 < config.give_up_s < math.inf:
         raise TrainingError(
             f"give-up-s: {config.give_up_s:g} is no time to wait; give seconds above 0, or leave it out."
@@ -168,7 +164,8 @@ def drive(
     if adviser is not None:
         adviser.reset(world)
     frames, commands, advice, stood = [frame], [], [], 0
-    while not (frame.terminated or frame.truncated or (give_up_s is not None and stood * STEP_S >= give_up_s)):
+    patience_s = math.inf if give_up_s is None else give_up_s
+    while not (frame.terminated or frame.truncated or stood * STEP_S >= patience_s):
         if watch is not None:
             watch.see(frame, world)
         if adviser is not None:
@@ -179,29 +176,6 @@ def drive(
         frames.append(frame)
         commands.append(action)
     return frames, _actions(commands), _actions(advice)
-
-
-def stretch(frames: int, clip_s: float | None, episode: Episode, dissent: np.ndarray | None = None) -> tuple[int, int]:
-    """Which frames [a, b) of a drive are kept: any stretch of that length, one in three the last one, how it ended.
-
-    dissent [T-1]: how far driver and adviser were apart. With it every stretch is as likely as the dissent in it is
-    large, and none stands out (as in SafeDAgger, Zhang and Cho 2017, where only those are asked about).
-    """
-    most = frames if clip_s is None else max(MIN_FRAMES, round(clip_s / STEP_S))
-    if frames <= most:
-        return 0, frames
-    rng = np.random.default_rng([episode.seed, 1, *episode.family.encode()])
-    if dissent is not None and dissent.sum() > 0.0:
-        within = np.convolve(dissent, np.ones(most - 1), "valid")  # [frames - most + 1]
-        end = most + int(rng.choice(len(within), p=within / within.sum()))
-    else:
-        end = frames if rng.random() < ENDINGS else int(rng.integers(most, frames + 1))
-    return end - most, end
-
-
-def dissent_of(commands: np.ndarray, advice: np.ndarray) -> np.ndarray:
-    """How far what was done and what was advised [T-1, 2] are apart at each frame, squared: 0 to 4, [T-1]."""
-    return np.asarray(np.square(commands - advice).max(axis=1), np.float64)
 
 
 def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) -> BagResult:

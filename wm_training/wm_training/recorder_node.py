@@ -16,7 +16,7 @@ from wm_training.bags.writer import WriterConfig, free_name
 from wm_training.errors import TrainingError
 from wm_training.recorder import FLUSH_NS, Recording, RecordingConfig, choose_topics
 
-TICK_S = 0.5  # what a killed recorder may lose
+TICK_S = FLUSH_NS * 1e-9  # wall time, for when no message comes that would flush
 FRAME = (CAMERA, SCAN, ODOM, STATUS, TRUTH)  # topics that every frame of a simulator brings
 QUEUE = 200  # messages a topic that may wait while the disk is busy
 
