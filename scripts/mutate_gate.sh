@@ -8,7 +8,7 @@ rm -rf "$work/mutants"
 mkdir -p "$work/wm_planner" "$work/tests/wm_planner" "$work/launch/params" "$work/wm_msgs"
 cp -r "$root"/wm_planner/wm_planner/. "$work/wm_planner/"
 cp "$root"/tests/wm_planner/conftest.py "$work/tests/wm_planner/"
-for name in gate_corridor gate_decide gate_judge gate_path gate_route gate_shape gate_sightings gate_target limits; do
+for name in gate_corridor gate_crossing gate_decide gate_judge gate_path gate_route gate_shape gate_sightings gate_target limits; do
     cp "$root/tests/wm_planner/test_$name.py" "$work/tests/wm_planner/"
 done
 cp "$root"/launch/params/limits.yaml "$work/launch/params/"

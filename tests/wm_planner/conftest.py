@@ -195,7 +195,7 @@ def ray_cast(boxes: list[Box], lidar_x_m: float = 1.3) -> np.ndarray:
     return nearest.reshape(72, 25).min(axis=1).astype(np.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scan_of() -> Callable[[list[Box]], np.ndarray]:
     return ray_cast
 
@@ -214,7 +214,7 @@ def scan_with() -> Callable[..., np.ndarray]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def box() -> type[Box]:
     return Box
 

@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TESTS = (
     "gate_corridor",
+    "gate_crossing",
     "gate_decide",
     "gate_judge",
     "gate_path",

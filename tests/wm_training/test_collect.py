@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wm_sim.contract import find_simulator
 from wm_sim.drivers import ExpertDriver
 from wm_sim.scenarios import FAMILIES
 from wm_sim.world import Frame, World, WorldConfig
@@ -48,6 +49,18 @@ def test_reporting_seeds_are_never_collected(tmp_path: Path, seed: int, episodes
 def test_a_bad_request_is_refused_in_a_sentence(tmp_path: Path, options: dict, named: str) -> None:
     with pytest.raises(TrainingError, match=named):
         collect(CollectConfig(out=tmp_path / "x", progress=False, **options))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [{"clip_at": "dissent", "clip_s": 4.4}, {"give_up_s": 5.0}])
+def test_comparing_with_an_expert_is_refused_where_the_simulator_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict
+) -> None:
+    ours = find_simulator("builtin")
+    without = replace(ours, drivers={"idm": ours.drivers["idm"]}, teachers=("idm",))
+    monkeypatch.setattr(collect_module, "find_simulator", lambda name: without)
+    with pytest.raises(TrainingError, match="has no expert to compare"):
+        collect(CollectConfig(out=tmp_path / "x", agent="idm", progress=False, **options))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -24,6 +24,7 @@ from wm_sim.contract import (
     BUILTIN,
     Simulator,
     SimulatorConfig,
+    SimulatorSpec,
     find_simulator,
     make_simulator,
     parse_settings,
@@ -93,6 +94,7 @@ def collect(config: CollectConfig) -> CollectReport:
         raise TrainingError(
             f"give-up-s: {config.give_up_s:g} is no time to wait; give seconds above 0, or leave it out."
         )
+    check_adviser(config, simulator)
     if config.workers is not None and config.workers < 1:
         raise TrainingError(f"workers: {config.workers} cannot work; ask for at least 1.")
     check_agent(config.agent, simulator.teachers, "collect")
@@ -124,6 +126,15 @@ def collect(config: CollectConfig) -> CollectReport:
         else:
             out.rmdir()
     return report
+
+
+def check_adviser(config: CollectConfig, simulator: SimulatorSpec) -> None:
+    """Refuse what compares the driver with an expert where the simulator has none. Raises TrainingError."""
+    if ADVISER not in simulator.drivers and (config.clip_at == "dissent" or config.give_up_s is not None):
+        raise TrainingError(
+            f"simulator {config.sim}: it has no expert to compare the driver with; "
+            "leave --clip-at dissent and --give-up-s out."
+        )
 
 
 def exploration_of(config: CollectConfig) -> ExplorationConfig:

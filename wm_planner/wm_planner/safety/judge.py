@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wm_planner.safety.limits import Limits
 from wm_planner.safety.reasons import Reason, State
-from wm_planner.safety.scan_check import update_sightings
+from wm_planner.safety.scan_check import update_edges, update_sightings
 from wm_planner.safety.sightings import RANGE_MAX_M, sectors
 from wm_planner.safety.types import Clock, GateState, Inputs, PlanInput
 
@@ -92,11 +92,11 @@ def judge_sensors(now: Clock, inputs: Inputs, limits: Limits, memory: GateState)
         stale |= Reason.ODOM_STALE
     newer = _newer(now, inputs.scan_stamp_ns, memory.scan_ns, limits)
     if newer and _readable(inputs.scan) and not _stuck(inputs.scan, memory):
-        sightings = update_sightings(inputs, limits, memory)
-        memory = replace(memory, scan_ns=inputs.scan_stamp_ns, scan=inputs.scan, sightings=sightings)
+        sightings, edges = update_sightings(inputs, limits, memory), update_edges(inputs, limits, memory)
+        memory = replace(memory, scan_ns=inputs.scan_stamp_ns, scan=inputs.scan, sightings=sightings, edges=edges)
     if _stale(now, memory.scan_ns, limits):
         stale |= Reason.SCAN_STALE
-        memory = replace(memory, sightings=None)
+        memory = replace(memory, sightings=None, edges=None)
     return stale, memory
 
 

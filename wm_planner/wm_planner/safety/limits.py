@@ -74,6 +74,10 @@ class Limits:
     corridor_overlap_near: float = _limit(0.5, 0.05, 1.0, "1")  # the same up to 12 m ahead
     standstill_gap_m: float = _limit(0.6, 0.0, 5.0, "m")  # kept when all has stopped
 
+    # Somebody on the way into the path.
+    crossing_speed_max_mps: float = _limit(4.0, 0.0, 10.0, "m/s")  # faster ones are cars; 0: nobody is looked for
+    crossing_margin_m: float = _limit(0.4, 0.0, 2.0, "m")  # beside the car
+
     # Off the route: the receiver's error (metres) plus a lane; a backstop, not lane keeping.
     departure_max_m: float = _limit(6.0, 1.0, 50.0, "m")  # of base_link from the route
     departure_ahead_s: float = _limit(0.8, 0.0, 3.0, "s")  # judged now and this much later

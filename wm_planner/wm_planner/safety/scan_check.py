@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wm_planner.safety.corridor import BESIDE_M, NEAR_M, in_corridor
+from wm_planner.safety.crossing import Edges, crossing_braking, follow_edges
 from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range
 from wm_planner.safety.route import Route, bend_ahead
 from wm_planner.safety.sightings import Floats, Sightings, sight
@@ -47,6 +48,14 @@ def update_sightings(inputs: Inputs, limits: Limits, memory: GateState) -> Sight
     return replace(sightings, curvature_1pm=filtered, measured_1pm=measured)
 
 
+def update_edges(inputs: Inputs, limits: Limits, memory: GateState) -> Edges | None:
+    """The inner edges of things after one more scan; None without one, or where nobody is to be looked for."""
+    if inputs.scan is None or inputs.scan_stamp_ns is None or limits.crossing_speed_max_mps <= 0.0:
+        return None
+    speed_mps, turning_radps = memory.speed_mps, memory.yaw_rate_radps
+    return follow_edges(inputs.scan, inputs.scan_stamp_ns, memory.edges, speed_mps, turning_radps, limits)
+
+
 def _measured_curvature(inputs: Inputs, speed_mps: float, limits: Limits) -> float:
     """Curvature in 1/m of the path being driven."""
     curvature = 0.0
@@ -73,7 +82,8 @@ def watch_path(
     last = steering if memory.command is None else memory.command.steering_angle_rad
     low, high = steering_range(speed_mps, memory.yaw_rate_radps, last, limits)
     goal = min(max(steering, low), high)  # as far as the gate would let it go
-    inside, gap = in_corridor(sightings, age_s, _paths(memory, route, goal - last, goal, limits), limits)
+    paths = _paths(memory, route, goal - last, goal, limits)
+    inside, gap = in_corridor(sightings, age_s, paths, limits)
     near = gap <= NEAR_M
     inside[:4] &= ~near[:4]
     inside[4] &= (~near[4] | (speed_mps > _ROAD_MPS)) & (route is not None and memory.pose is not None)
@@ -95,6 +105,8 @@ def watch_path(
     refused = (turn > _TURN_MIN_RAD and worse) or (turn > _SHARP_RAD and no_better)
     if refused:
         braking = max(braking, into)
+    if memory.edges is not None:
+        braking = max(braking, crossing_braking(memory.edges, age_s, float(paths[4]), speed_mps, limits))
     return Demand(min(braking, limits.deceleration_max_mps2), keep_steering=refused)
 
 

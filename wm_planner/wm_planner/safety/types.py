@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_planner.safety.crossing import Edges
 from wm_planner.safety.reasons import Source, State
 from wm_planner.safety.route import Pose, Route
 from wm_planner.safety.sightings import Sightings
@@ -82,6 +83,7 @@ class GateState:
     steering_credit_s: float = 0.0  # slew time saved up
     throttle_credit_s: float = 0.0  # the same for acceleration that rises
     sightings: Sightings | None = None  # of the last usable scan
+    edges: Edges | None = None  # of the same
     speed_limit_mps: float | None = None  # the road's, last heard; None: not known
     surprised: int = 0  # decisions in a row above the surprise limit
     surprise_plan_seq: int | None = None
