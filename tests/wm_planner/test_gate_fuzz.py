@@ -1,6 +1,10 @@
-"""Whatever comes in, what goes out is finite, inside the limits, and never throttle in a stop."""
+"""Whatever comes in, what goes out is finite, inside the limits, and never throttle in a stop.
+
+WM_FUZZ_DECISIONS=1000000 python -m pytest tests/wm_planner/test_gate_fuzz.py     decides so often; 200,000 unless told.
+"""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 from wm_planner.safety import Clock, Decision, GateState, Inputs, Limits, PlanInput, Reason, State, decide, route_from
 from wm_planner.safety.limits import steering_bound
 
+DECISIONS = int(os.environ.get("WM_FUZZ_DECISIONS", "200000"))
 NASTY = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-30, -1e-30, 1.0, -1.0, 20.0, -7.0, 1e30, -1e30, 1e300, 3.4e38)
 ELAPSED_NS = (20_000_000, 100_000_000, 0, 400_000_000, -(10**9), 10**12)
 STAMPS = (None, 0, -1, 2**62, 50_000_000, 10**9, -(10**9), -250_000_000)  # from the third on: beside now
@@ -141,14 +146,15 @@ def drive_through(seed: int, decisions: int) -> set[State]:
     return seen
 
 
-def test_no_input_makes_the_gate_fail_or_leave_its_limits_in_a_hundred_thousand():
-    assert set.union(*(drive_through(seed, 1000) for seed in range(100))) == set(State)
+def test_no_input_makes_the_gate_fail_or_leave_its_limits_in_any_state():
+    assert set.union(*(drive_through(seed, 1000) for seed in range(50))) == set(State)
 
 
 @pytest.mark.slow
-def test_no_input_makes_the_gate_fail_or_leave_its_limits_in_a_million():
-    for seed in range(1000):
-        drive_through(10_000 + seed, 1000)
+@pytest.mark.parametrize("part", range(10))
+def test_no_input_makes_the_gate_fail_or_leave_its_limits_however_long_it_drives(part):
+    for seed in range(max(DECISIONS // 10_000, 1)):
+        drive_through(10_000 + 100_000 * part + seed, 1000)
 
 
 number = st.floats(width=32, allow_nan=True, allow_infinity=True)

@@ -204,7 +204,7 @@ def write_bag(path: Path, episodes: Iterable[Episode], config: CollectConfig) ->
             adviser = make_agent(ADVISER, episode.seed, sim=config.sim) if ADVISER in simulator.drivers else None
             explorer, watch = Explorer(driver, exploration_of(config), is_teacher(config)), Watch()
             frames, commands, advice = drive(world, explorer, episode, watch, adviser, config.give_up_s)
-            apart = dissent_of(commands, advice) if config.clip_at == "dissent" and adviser is not None else None
+            apart = dissent_of(commands, advice) if config.clip_at == "dissent" else None
             a, b = stretch(len(frames), config.clip_s, episode, apart)
             said = advice[a : b - 1] if adviser is not None else None
             kept = frames[a:b], commands[a : b - 1], world.route, explorer.taught[a : b - 1], said

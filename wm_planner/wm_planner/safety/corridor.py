@@ -25,10 +25,9 @@ def in_corridor(sightings: Sightings, age_s: float, curvatures: Floats, limits: 
     ranges = np.where(seen, np.maximum(sightings.range_m + sightings.rate_mps * age_s, 0.0), 0.0)
     x = limits.lidar_x_m + ranges * cosines  # [3, S]: right edge, centre, left edge of each arc
     y = ranges * sines
-    bend = np.where(np.abs(curvatures) < _STRAIGHT_1PM, _STRAIGHT_1PM, curvatures)[:, None, None]  # [K, 1, 1]
-    along, beside = bend * x, 1.0 - bend * y
-    lateral = (1.0 - np.hypot(along, beside)) / bend  # [K, 3, S] m, left of the path positive
-    gap = (np.arctan2(along, beside) / bend).min(axis=1) - limits.front_bumper_m
+    bend = bend_of(curvatures)[:, None, None]  # [K, 1, 1]
+    lateral, along = along_arc(x, y, bend)  # [K, 3, S]
+    gap = along.min(axis=1) - limits.front_bumper_m
     # What is far ahead has time to come into the path by a path that is not quite this arc.
     half = limits.half_width_m + limits.corridor_margin_m + limits.corridor_widening * np.maximum(gap, 0.0)  # [K, S]
     # In a turn the front corner sweeps wider than the rear axle.
@@ -39,7 +38,7 @@ def in_corridor(sightings: Sightings, age_s: float, curvatures: Floats, limits: 
     low, high = np.minimum(lateral[:, 0], lateral[:, 2]), np.maximum(lateral[:, 0], lateral[:, 2])
     inside = np.clip(np.minimum(high, to_left) - np.maximum(low, -to_right), 0.0, None)  # m of the arc in the corridor
     part = inside / np.maximum(high - low, 1e-6)
-    ahead = seen & (gap > -BESIDE_M) & (beside[:, 1] > 0.0)
+    ahead = seen & (gap > -BESIDE_M) & (bend[:, 0] * y[1] < 1.0)
     counts = part >= np.where(gap <= NEAR_M, limits.corridor_overlap_near, limits.corridor_overlap)
     # A car dead ahead and far away sits on the border of two sectors and fills neither.
     partly = (part >= _SHARED_OVERLAP) & ahead
@@ -48,3 +47,14 @@ def in_corridor(sightings: Sightings, age_s: float, curvatures: Floats, limits: 
     counts[:, :-1] |= pair
     counts[:, 1:] |= pair
     return counts & ahead, np.maximum(gap, 0.0)
+
+
+def bend_of(curvature_1pm: Floats | float) -> Floats:
+    """The same, hardly bent where it is straight, so that it can be divided by."""
+    return np.where(np.abs(curvature_1pm) < _STRAIGHT_1PM, _STRAIGHT_1PM, curvature_1pm)
+
+
+def along_arc(x: Floats, y: Floats, bend_1pm: Floats) -> tuple[Floats, Floats]:
+    """Places in base_link, seen from an arc that leaves it: left of the arc positive, and how far along it, m."""
+    along, beside = bend_1pm * x, 1.0 - bend_1pm * y
+    return (1.0 - np.hypot(along, beside)) / bend_1pm, np.arctan2(along, beside) / bend_1pm

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_planner.safety.corridor import along_arc, bend_of
 from wm_planner.safety.limits import Limits
-from wm_planner.safety.sightings import FAR_M, RANGE_MAX_M, Bools, Counts, Floats, sectors
+from wm_planner.safety.sightings import FAR_M, Bools, Counts, Floats, origins, returns, sectors
 
 _BREAK_M = 1.5  # two sectors whose ranges differ by more do not see one thing
 _JUMP_M = 1.0  # an edge further than this from where a standing one would be is another thing
@@ -33,16 +34,14 @@ _ENOUGH_MPS2, _EARNEST = 2.0, 1.15  # braking is left to the planner until it ta
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """The inner edges of things ahead, and where they lay before; places are right edge, middle and left edge of their
-    sector at their range, in m in a frame that the car's own motion is reckoned in."""
+    """The inner edges of things ahead: where they lie, and where what is there now has lain before."""
 
     stamp_ns: int
     size: int  # sectors of the whole scan
-    pose: tuple[float, float, float]  # x, y in m and yaw in rad of the car in that frame
     range_m: Floats  # [S] from the lidar; FAR_M where no edge is
     hits: Counts  # [S] scans in a row that saw it
-    places: Floats  # [2, 3, S, 2] an older and a newer one to compare with
-    ages_s: Floats  # [2, S] how long ago that was
+    places: Floats  # [3, 3, S, 2] in base_link: now, longer ago, less long ago; right edge, middle, left of the sector
+    ages_s: Floats  # [2, S] how long ago the last two were
 
 
 def follow_edges(
@@ -54,32 +53,26 @@ def follow_edges(
     limits: Limits,
 ) -> Edges:
     """The edges after one more scan [72] m."""
-    view, cosines, sines = sectors(len(scan))
-    ranges = np.asarray(scan, dtype=np.float64)[view]
-    with np.errstate(invalid="ignore"):
-        seen = (ranges > 0.0) & (ranges < RANGE_MAX_M)  # NaN compares false
-    ranges = np.where(seen, ranges, FAR_M)
+    _, cosines, sines = sectors(len(scan))
+    ranges, seen = returns(scan)
     edge = seen & _inner(ranges, sines[1])
     ranges = np.where(edge, ranges, FAR_M)
-    if before is None or before.size != len(scan) or not 0 < stamp_ns - before.stamp_ns <= _PAUSE_S * 1e9:
-        before, dt_s, pose = None, 0.0, (0.0, 0.0, 0.0)
-    else:
-        dt_s = (stamp_ns - before.stamp_ns) * 1e-9
-        pose = _moved(before.pose, speed_mps * dt_s, yaw_rate_radps * dt_s)
-    ahead, aside = limits.lidar_x_m + ranges * cosines, ranges * sines  # [3, S]
-    cos, sin = math.cos(pose[2]), math.sin(pose[2])
-    now = np.stack([pose[0] + cos * ahead - sin * aside, pose[1] + sin * ahead + cos * aside], axis=-1)  # [3, S, 2]
-    places, ages = np.stack([now, now]), np.zeros((2, len(ranges)))
+    now = np.stack([limits.lidar_x_m + ranges * cosines, ranges * sines], axis=-1)  # [3, S, 2]
+    past, ages = np.stack([now, now]), np.zeros((2, len(ranges)))
     hits = edge.astype(np.int64)
-    if before is not None:
-        origin, known = _origins(ranges, edge, before, speed_mps * dt_s)
-        places = np.where(known[:, None], before.places[:, :, origin], places)
+    if before is not None and before.size == len(scan) and 0 < stamp_ns - before.stamp_ns <= _PAUSE_S * 1e9:
+        dt_s = (stamp_ns - before.stamp_ns) * 1e-9
+        expected = before.range_m - speed_mps * dt_s
+        origin = origins(ranges, expected)
+        known = edge & (before.hits[origin] > 0) & (np.abs(ranges - expected[origin]) <= _JUMP_M)
+        moved = _left_behind(before.places[1:, :, origin], speed_mps, yaw_rate_radps, dt_s)
+        past = np.where(known[:, None], moved, past)
         ages = np.where(known, before.ages_s[:, origin] + dt_s, ages)
         hits += np.where(known, before.hits[origin], 0)
         renewed = ages[1] >= _RENEWED_S
-        places = np.where(renewed[:, None], np.stack([places[1], now]), places)
+        past = np.where(renewed[:, None], np.stack([past[1], now]), past)
         ages = np.where(renewed, np.stack([ages[1], np.zeros_like(ages[1])]), ages)
-    return Edges(stamp_ns, len(scan), pose, ranges, hits, places, ages)
+    return Edges(stamp_ns, len(scan), ranges, hits, np.concatenate([now[None], past]), ages)
 
 
 def _inner(ranges: Floats, sines: Floats) -> Bools:
@@ -90,21 +83,13 @@ def _inner(ranges: Floats, sines: Floats) -> Bools:
     return np.asarray(np.abs(towards - ranges) > _BREAK_M)
 
 
-def _moved(pose: tuple[float, float, float], way_m: float, turn_rad: float) -> tuple[float, float, float]:
-    """The pose further along an arc."""
-    x, y, yaw = pose
-    chord = yaw + 0.5 * turn_rad
-    return x + way_m * math.cos(chord), y + way_m * math.sin(chord), yaw + turn_rad
-
-
-def _origins(ranges: Floats, edge: Bools, before: Edges, way_m: float) -> tuple[NDArray[np.intp], Bools]:
-    """From which sector, itself or a neighbour, each edge has come, and whether it has come from any, [S] each."""
-    expected = before.range_m - way_m
-    own = np.arange(len(ranges))
-    around = np.clip(own + np.array([[0], [-1], [1]]), 0, len(own) - 1)  # [3, S] itself first, so that it wins a tie
-    origin = around[np.argmin(np.abs(ranges - expected[around]), axis=0), own]
-    known = edge & (before.hits[origin] > 0) & (np.abs(ranges - expected[origin]) <= _JUMP_M)
-    return origin, known
+def _left_behind(places: Floats, speed_mps: float, yaw_rate_radps: float, dt_s: float) -> Floats:
+    """Places [..., 2] in base_link as they are once the car has driven on along an arc."""
+    way_m, turn_rad = speed_mps * dt_s, yaw_rate_radps * dt_s
+    x = places[..., 0] - way_m * math.cos(0.5 * turn_rad)
+    y = places[..., 1] - way_m * math.sin(0.5 * turn_rad)
+    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
+    return np.stack([cos * x + sin * y, cos * y - sin * x], axis=-1)
 
 
 def crossing_braking(edges: Edges, age_s: float, curvature_1pm: float, speed_mps: float, limits: Limits) -> float:
@@ -113,20 +98,18 @@ def crossing_braking(edges: Edges, age_s: float, curvature_1pm: float, speed_mps
     curvature_1pm: of the path; age_s: how long ago the scan was taken.
     """
     _, cosines, sines = sectors(edges.size)
-    ahead, aside = limits.lidar_x_m + edges.range_m * cosines, edges.range_m * sines
-    away = edges.places - np.array(edges.pose[:2])
-    cos, sin = math.cos(edges.pose[2]), math.sin(edges.pose[2])
-    then = cos * away[..., 0] + sin * away[..., 1], cos * away[..., 1] - sin * away[..., 0]  # [2, 3, S] each
-    outwards = np.where(sines[1] > 0.0, -1.0, 1.0)  # with it, what is further from the path counts as more negative
-    low, high, gap = _beside(ahead, aside, curvature_1pm, outwards, limits)  # [S]
-    low_then, high_then, gap_then = _beside(*then, curvature_1pm, outwards, limits)  # [2, S]
+    lateral, along = along_arc(edges.places[..., 0], edges.places[..., 1], bend_of(curvature_1pm))
+    lateral *= np.where(sines[1] > 0.0, -1.0, 1.0)  # so that what is further from the path counts as more negative
+    lows, highs = np.minimum(lateral[:, 0], lateral[:, 2]), np.maximum(lateral[:, 0], lateral[:, 2])  # [3, S]
+    gaps = along.min(axis=1) - limits.front_bumper_m
+    low, high, gap = lows[0], highs[0], gaps[0]  # [S]
     ages = np.maximum(edges.ages_s, _AGE_MIN_S)
-    least, most = (low - high_then - _SLIP_M) / ages, (high - low_then) / ages
+    least, most = (low - highs[1:] - _SLIP_M) / ages, (high - lows[1:]) / ages  # [2, S]
     pace = np.maximum(0.5 * (least + most), 1e-3)
     half = limits.half_width_m + limits.crossing_margin_m
     crosses = (edges.hits >= _HITS_MIN) & (edges.ages_s >= _AGE_MIN_S - 1e-9) & (least > _SURE_MPS)
     crosses &= (pace <= limits.crossing_speed_max_mps) & (0.5 * (low + high) < -0.5 * half)
-    crosses &= np.abs(gap - gap_then) / ages < max(_ALONG_MPS, _ALONG_SHARE * speed_mps)
+    crosses &= np.abs(gap - gaps[1:]) / ages < max(_ALONG_MPS, _ALONG_SHARE * speed_mps)
     crosses &= (gap > _GAP_MIN_M) & (gap < _GAP_MAX_M) & (np.abs(np.arctan2(sines[1], cosines[1])) < _BEARING_MAX_RAD)
     gap = np.maximum(gap - speed_mps * age_s, 0.0)
     enters_s = np.maximum(-half - high, 0.0) / np.minimum(most, pace / _DOUBT).clip(1e-3)
@@ -136,15 +119,3 @@ def crossing_braking(edges: Edges, age_s: float, curvature_1pm: float, speed_mps
     room = np.maximum(gap - _ROOM_M - _ROOM_S * speed_mps, 0.2)
     needed = float(np.where(meets, speed_mps * speed_mps / (2.0 * room), 0.0).max())
     return min(_EARNEST * needed, limits.deceleration_max_mps2) if needed >= _ENOUGH_MPS2 else 0.0
-
-
-def _beside(
-    ahead: Floats, aside: Floats, curvature_1pm: float, outwards: Floats, limits: Limits
-) -> tuple[Floats, Floats, Floats]:
-    """Sideways bounds of places [..., 3, S] from the path, and their gap to the bumper along it, m, [..., S] each."""
-    bend = curvature_1pm if abs(curvature_1pm) > 1e-5 else 1e-5
-    along, beside = bend * ahead, 1.0 - bend * aside
-    lateral = outwards * (1.0 - np.hypot(along, beside)) / bend
-    gap = (np.arctan2(along, beside) / bend).min(axis=-2) - limits.front_bumper_m
-    edges = lateral[..., 0, :], lateral[..., 2, :]
-    return np.minimum(*edges), np.maximum(*edges), gap

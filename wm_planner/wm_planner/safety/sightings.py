@@ -42,23 +42,33 @@ class Sightings:
 
 def sight(scan: NDArray[np.float32], stamp_ns: int, before: Sightings | None, speed_mps: float) -> Sightings:
     """The sightings after one more scan [72] m. What is seen for the first time counts as standing."""
-    ranges = np.asarray(scan, dtype=np.float64)[sectors(len(scan))[0]]
-    with np.errstate(invalid="ignore"):
-        seen = (ranges > 0.0) & (ranges < RANGE_MAX_M)  # NaN compares false
-    ranges = np.where(seen, ranges, FAR_M)
+    ranges, seen = returns(scan)
     if before is None or stamp_ns <= before.stamp_ns or before.size != len(scan):
         standing, none = np.full(len(ranges), -speed_mps), np.zeros(len(ranges), dtype=np.bool_)
         return Sightings(stamp_ns, len(scan), ranges, standing, seen.astype(np.int64), none)
     return _follow(ranges, seen, stamp_ns, before, speed_mps)
 
 
+def returns(scan: NDArray[np.float32]) -> tuple[Floats, Bools]:
+    """The ranges of the sectors in view, FAR_M where nothing is, and which of them saw something, [S] each."""
+    ranges = np.asarray(scan, dtype=np.float64)[sectors(len(scan))[0]]
+    with np.errstate(invalid="ignore"):
+        seen = (ranges > 0.0) & (ranges < RANGE_MAX_M)  # NaN compares false
+    return np.where(seen, ranges, FAR_M), seen
+
+
+def origins(ranges: Floats, expected: Floats) -> NDArray[np.intp]:
+    """Of every sector itself or the neighbour whose expected range comes nearest to what it sees now, [S]."""
+    own = np.arange(len(ranges))
+    around = np.clip(own + np.array([[0], [-1], [1]]), 0, len(own) - 1)  # [3, S] itself first, so that it wins a tie
+    return np.asarray(around[np.argmin(np.abs(ranges - expected[around]), axis=0), own])
+
+
 def _follow(ranges: Floats, seen: Bools, stamp_ns: int, before: Sightings, speed_mps: float) -> Sightings:
     """α-β filter of each sector's range, on from where it, or its neighbour, was expected."""
     dt_s = max((stamp_ns - before.stamp_ns) * 1e-9, _STEP_MIN_S)
     expected = np.where(before.hits > 1, before.range_m + before.rate_mps * dt_s, before.range_m)
-    own = np.arange(len(ranges))
-    around = np.clip(own + np.array([[0], [-1], [1]]), 0, len(own) - 1)  # [3, S] itself first, so that it wins a tie
-    origin = around[np.argmin(np.abs(ranges - expected[around]), axis=0), own]
+    origin = origins(ranges, expected)
     error = ranges - expected[origin]
     known = seen & (before.hits[origin] > 0) & (np.abs(error) <= _JUMP_M)
     twice = known & (before.hits[origin] == 1)
@@ -67,7 +77,7 @@ def _follow(ranges: Floats, seen: Bools, stamp_ns: int, before: Sightings, speed
     rate = np.where(twice, _FIRST * error / dt_s, rate)
     ranges = np.where(often, np.maximum(expected[origin] + _ALPHA * error, 0.0), ranges)
     hits = np.where(known, before.hits[origin] + 1, seen.astype(np.int64))
-    claimed = np.zeros(len(own), dtype=np.bool_)
+    claimed = np.zeros(len(ranges), dtype=np.bool_)
     claimed[origin[known]] = True
     coasted = ~seen & ~claimed & (before.hits >= _COASTING_HITS) & ~before.coasted
     return Sightings(
