@@ -96,6 +96,7 @@ def bench_anytime(config: AnytimeBench) -> int:
 def meet(engine: Engine, config: AnytimeBench) -> list[Moment]:
     """Beliefs on drives under the unhurried planner."""
     from wm_bringup.bench_planner_drive import tuning_episodes
+    from wm_perception.scan_memory import ScanMemory
     from wm_planner.planner import PREVIOUS, Planner, PlannerConfig
     from wm_planner.solvers import solver_config
     from wm_sim.world import World
@@ -103,14 +104,15 @@ def meet(engine: Engine, config: AnytimeBench) -> list[Moment]:
     search = solver_config(config.solver, UNHURRIED)
     planner = Planner(engine, PlannerConfig(config.solver, search))
     episodes = tuning_episodes(config.family, config.seed)
-    world, frame, belief = World(), None, engine.initial_belief()
+    world, frame, belief, scans = World(), None, engine.initial_belief(), ScanMemory()
     moments: list[Moment] = []
     while len(moments) < config.plans:
         begins = frame is None or frame.terminated or frame.truncated or len(moments) % PER_DRIVE == 0
         if begins or frame is None:
             frame, belief = world.reset(*next(episodes)), engine.initial_belief()
+            scans.clear()
             planner.reset()
-        embedding = engine.encode(frame.camera, frame.scan, frame.state)
+        embedding = engine.encode(frame.camera, scans.step(frame.scan), frame.state)
         belief, _ = engine.observe(belief, frame.state[PREVIOUS : PREVIOUS + 2], embedding)
         plan = planner.plan_from(belief, frame.state)
         moments.append(Moment(belief, frame.state.copy(), begins, plan))

@@ -126,17 +126,19 @@ def plan_while_driving(
     """
     import torch
 
+    from wm_perception.scan_memory import ScanMemory
     from wm_planner.planner import PREVIOUS
     from wm_sim.world import World
 
-    world, frame, belief = World(), None, engine.initial_belief()
+    world, frame, belief, scans = World(), None, engine.initial_belief(), ScanMemory()
     spent = np.empty((len(contenders), 2, plans))
     for number in range(-WARM_UP, plans):
         if frame is None or frame.terminated or frame.truncated:
             frame, belief = world.reset(*next(episodes)), engine.initial_belief()
+            scans.clear()
             for contender in contenders:
                 contender.reset()
-        embedding = engine.encode(frame.camera, frame.scan, frame.state)
+        embedding = engine.encode(frame.camera, scans.step(frame.scan), frame.state)
         belief, _ = engine.observe(belief, frame.state[PREVIOUS : PREVIOUS + 2], embedding)
         action = np.zeros(2, np.float32)
         for k in np.roll(np.arange(len(contenders)), -number).tolist():

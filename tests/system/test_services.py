@@ -53,6 +53,8 @@ def test_a_model_is_exchanged_in_every_node_while_the_car_stands(loose_stack, mo
 
 
 def test_engage_is_refused_while_the_planner_is_gone_and_says_so(loose_stack) -> None:
+    loose_stack.engage()  # the gate has heard a plan
+    assert loose_stack.call(SetBool, "safety/engage", SetBool.Request(data=False)).success
     loose_stack.until(lambda: loose_stack.plans and loose_stack.statuses, "the stack plans")
     loose_stack.kill("planner_node")
     last_ns = to_ns(loose_stack.plans[-1].source_stamp)

@@ -66,7 +66,7 @@ def test_what_an_engine_hands_out_is_not_written_to_by_later_calls(model_folder:
         belief = rng.normal(size=engine.config.belief_size).astype(np.float32)
         actions = rng.uniform(-1, 1, (64, engine.config.horizon, 2)).astype(np.float32)
         camera = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-        embedding = engine.encode(camera, np.full(72, 9.0, np.float32), np.zeros(15, np.float32))
+        embedding = engine.encode(camera, np.full((2, 72), 9.0, np.float32), np.zeros(15, np.float32))
         posterior, _ = engine.observe(belief, actions[0, 0], embedding)
         return [embedding, posterior, engine.score(belief, actions).ret, engine.propose(belief), *engine.decode(belief)]
 

@@ -11,9 +11,9 @@ from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 
 SIZES = [
-    RssmConfig(embedding=16, deter=24, groups=4, classes=4, hidden=16, prior_hidden=8),
-    RssmConfig(embedding=16, deter=16, groups=5, classes=3, hidden=16, prior_hidden=8, prior_heads=1),
-    RssmConfig(embedding=16, deter=16, groups=2, classes=8, hidden=16, prior_hidden=8, prior_heads=5, unimix=0.2),
+    RssmConfig(recognised=16, deter=24, groups=4, classes=4, hidden=16, prior_hidden=8),
+    RssmConfig(recognised=16, deter=16, groups=5, classes=3, hidden=16, prior_hidden=8, prior_heads=1),
+    RssmConfig(recognised=16, deter=16, groups=2, classes=8, hidden=16, prior_hidden=8, prior_heads=5, unimix=0.2),
 ]
 
 

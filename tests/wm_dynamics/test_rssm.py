@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from wm_dynamics.rssm import Rssm, RssmConfig, categorical_kl, straight_through_sample
 
-SMALL = RssmConfig(embedding=16, deter=12, groups=3, classes=4, hidden=16, prior_hidden=8)
+SMALL = RssmConfig(recognised=16, deter=12, groups=3, classes=4, hidden=16, prior_hidden=8)
 
 
 @pytest.fixture

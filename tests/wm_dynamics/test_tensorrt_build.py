@@ -16,12 +16,12 @@ from wm_dynamics.world_model import WorldModel, WorldModelConfig
 trt = pytest.importorskip(
     "tensorrt_rtx", reason="tensorrt_rtx is not installed (pip install -r requirements-tensorrt.txt)"
 )
-SMALL = RssmConfig(embedding=16, deter=16, groups=2, classes=4, hidden=16, prior_hidden=8)
+SMALL = RssmConfig(recognised=16, deter=16, groups=2, classes=4, hidden=16, prior_hidden=8)
 BELIEF, HORIZON = SMALL.belief, 2
 PORTS = {
-    "encode": ({"camera": (64, 64, 3), "scan": (72,), "state": (15,)}, {"embedding": (16,)}),
+    "encode": ({"camera": (64, 64, 3), "scans": (2, 72), "state": (15,)}, {"embedding": (SMALL.embedding,)}),
     "observe": (
-        {"belief": (BELIEF,), "action": (2,), "embedding": (16,)},
+        {"belief": (BELIEF,), "action": (2,), "embedding": (SMALL.embedding,)},
         {"posterior": (BELIEF,), "surprise": ()},
     ),
     "score": (

@@ -174,7 +174,7 @@ def fake_tensorrt(cuda: FakeCuda) -> SimpleNamespace:
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model, two steps deep."""
     torch.manual_seed(2)
-    sizes = RssmConfig(embedding=16, deter=16, groups=2, classes=4, hidden=16, prior_hidden=8)
+    sizes = RssmConfig(recognised=16, deter=16, groups=2, classes=4, hidden=16, prior_hidden=8)
     model = WorldModel(WorldModelConfig(sizes, horizon=2))
     torch.nn.init.normal_(model.heads.out.weight, std=0.3)
     folder = tmp_path_factory.mktemp("models") / "small"

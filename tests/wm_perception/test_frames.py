@@ -73,6 +73,24 @@ def test_a_camera_that_repeats_itself_while_the_car_moves_is_blind_until_it_sees
     assert all(show(400, second) is not None for _ in range(2 * STUCK_FRAMES))
 
 
+def test_a_moment_brings_the_scan_of_half_a_second_before_but_none_of_another_episode() -> None:
+    frames = Frames()
+
+    def sent(stamp_ns: int, metres: float, ready: bool = False) -> float:
+        frames.add("camera", stamp_ns, np.zeros((64, 64, 3), np.uint8))
+        frames.add("scan", stamp_ns, np.full(72, metres, np.float32))
+        frames.add("odom", stamp_ns, (1.0, 0.0, 0.0))
+        moment = frames.add("status", stamp_ns, status(ready))
+        assert moment.scans.shape == (2, 72) and moment.scans[0, 0] == np.float32(metres)
+        return float(moment.scans[1, 0])
+
+    frames.route(0, ROUTE)
+    before = [sent(n * 100_000_000, 20.0 - n, ready=n == 0) for n in range(8)]
+    assert before == [20.0, 19.0, 18.0, 17.0, 16.0, 20.0, 19.0, 18.0]
+    frames.route(800_000_000, OTHER_ROUTE)
+    assert [sent(800_000_000 + n * 100_000_000, 40.0, ready=n == 0) for n in range(3)] == [40.0] * 3
+
+
 def test_who_joins_late_takes_the_route_that_is_there() -> None:
     frames = Frames()
     frames.route(10, ROUTE)

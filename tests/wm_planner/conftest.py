@@ -58,7 +58,7 @@ class LaneEngine:
         )
         self.scored = 0
 
-    def encode(self, camera: np.ndarray, scan: np.ndarray, state: np.ndarray) -> np.ndarray:
+    def encode(self, camera: np.ndarray, scans: np.ndarray, state: np.ndarray) -> np.ndarray:
         return np.asarray(camera, np.float32)  # the tests' camera sees the truth
 
     def initial_belief(self) -> np.ndarray:

@@ -28,7 +28,7 @@ Edit = Callable[[str, int, bytes], Iterable[tuple[str, int, bytes]]]
 
 
 LENGTHS = (40, 25, 12, 60)
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 CALM = ExplorationConfig(share={Mood.CLEAN: 1.0})
 
 

@@ -18,7 +18,7 @@ from wm_training.devices import make_fabric, rank_seed
 from wm_training.learner import Learner
 from wm_training.sequences import Sequences
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 
 
 def gradients(folder: Path, sequences: Sequences) -> None:

@@ -26,7 +26,7 @@ from wm_training.losses import LossConfig, _policy_error, world_model_loss
 from wm_training.moods import ExplorationConfig
 from wm_training.sequences import ARRAYS, Sequences, load_sequences
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 NAME = f"/{ADVICE.name}"
 
 

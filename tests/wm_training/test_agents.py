@@ -16,7 +16,7 @@ from wm_sim.world import World
 from wm_training import TrainingError
 from wm_training.agents import DRIVERS, TEACHERS, check_agent, make_agent, model_id, model_path
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from wm_sim.observation import SCAN_MAX_M, STATE_NAMES
-from wm_training.augmentation import ROUTE, AugmentationConfig, augment, hide_patch, vary_light, vary_scan
+from wm_training.augmentation import ROUTE, AugmentationConfig, augment, hide_patch, vary_light, vary_scans
 from wm_training.batches import Batch, BatchSource
 from wm_training.sequences import Sequences
 
@@ -36,7 +36,7 @@ def test_only_what_is_seen_varies_and_of_the_state_only_the_route(windows: Batch
     moved = (seen.state - windows.state)[..., ROUTE]
     assert float(moved.std()) == pytest.approx(0.3, rel=0.1)
     for item in fields(Batch):
-        if item.name not in ("camera", "scan", "state"):
+        if item.name not in ("camera", "earlier_scan", "scan", "state"):
             was, now = getattr(windows, item.name), getattr(seen, item.name)
             assert torch.equal(torch.nan_to_num(was), torch.nan_to_num(now)), item.name
 
@@ -68,7 +68,9 @@ def test_a_patch_is_one_grey_rectangle_over_the_stated_share_of_pictures() -> No
 def test_beams_are_lost_at_most_as_often_as_stated_and_none_gets_longer_than_the_scan_reaches() -> None:
     torch.manual_seed(0)
     scan = torch.linspace(1.0, SCAN_MAX_M, 72).repeat(500, 2, 1)
-    varied = vary_scan(scan, replace(STILL, lost_beams=0.2, range_noise=0.02))
+    config = replace(STILL, lost_beams=0.2, range_noise=0.02)
+    varied, earlier = vary_scans(torch.stack((scan, scan), 2), config).unbind(2)
+    assert torch.equal(varied, earlier)  # what stands still goes on standing still
     near = scan < 0.8 * SCAN_MAX_M
     lost = (varied == SCAN_MAX_M) & near
     assert float(lost.sum() / near.sum()) == pytest.approx(0.1, abs=0.01)

@@ -28,7 +28,7 @@ from wm_training.batches import BatchSource
 from wm_training.losses import LossConfig, world_model_loss
 from wm_training.sequences import Sequences, load_sequences
 
-SMALL = RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8)
+SMALL = RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8)
 ACKERMANN = "std_msgs/Header header\nAckermannDrive drive"
 DRIVE = "\n".join(
     f"float32 {n}" for n in ("steering_angle", "steering_angle_velocity", "speed", "acceleration", "jerk")

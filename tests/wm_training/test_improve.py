@@ -31,7 +31,7 @@ from wm_training.improve_state import STATE_FILE, State, table
 from wm_training.sequences import load_sequences
 from wm_training.train import TrainConfig
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 
 
 def report(scores: list[float], at_fault: int = 0, seed: int = 600_000, model_id: str = "m") -> dict[str, Any]:

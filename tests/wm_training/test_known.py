@@ -17,7 +17,7 @@ from wm_training.losses import LossConfig, world_model_loss
 from wm_training.open_loop import open_loop_errors, open_loop_figures
 from wm_training.sequences import Sequences
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 HAZARDS = ("red_light_gap", "crossing_time")
 
 

@@ -21,7 +21,7 @@ from wm_training.sensor_faults import CAMERA_FAULTS, LATE_STEPS, SCAN_FAULTS
 from wm_training.sequences import Sequences
 from wm_training.surprise import measure_surprise
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 LENGTH, EPISODES = 40, 6
 
 
@@ -151,10 +151,10 @@ def test_windows_are_filtered_as_the_exported_graphs_filter(sequences: Sequences
     windows = draw_windows(sequences, np.arange(EPISODES), 12, 3, seed=0)
     batch = batch_of(BatchSource(sequences, np.arange(EPISODES), 12, 0), windows)
     with torch.inference_mode():
-        seen = filter_windows(model, batch.camera, batch.scan, batch.state)
+        seen = filter_windows(model, batch.camera, batch.scans, batch.state)
         encode, observe, belief = EncodeGraph(model), ObserveGraph(model), torch.zeros(SMALL.rssm.belief)
         for step in range(12):
-            embedding = encode(batch.camera[1, step], batch.scan[1, step], batch.state[1, step])
+            embedding = encode(batch.camera[1, step], batch.scans[1, step], batch.state[1, step])
             belief, nats = observe(belief, batch.state[1, step, 4:6], embedding)
             assert torch.allclose(belief, seen.beliefs[1, step], atol=1e-5)
             assert torch.allclose(nats, seen.surprise[1, step], atol=1e-4)

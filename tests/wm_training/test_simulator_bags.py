@@ -16,7 +16,7 @@ from wm_training.collect import CollectConfig, collect
 from wm_training.losses import LossConfig, world_model_loss
 from wm_training.sequences import Sequences, load_sequences
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 SUITES = {"builtin": "stop_go", "highway": "merge"}  # one short drive each
 
 

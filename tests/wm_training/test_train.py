@@ -19,7 +19,7 @@ from wm_training.losses import LossConfig, filter_sequence, free_of_teaching, la
 from wm_training.sequences import Sequences
 from wm_training.train import TrainConfig, train
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 
 
 def test_windows_never_cross_episodes_and_mark_what_is_padding(sequences: Sequences) -> None:
@@ -111,7 +111,7 @@ def test_the_trained_filter_is_the_exported_filter(sequences: Sequences) -> None
     belief = torch.zeros(SMALL.rssm.belief)
     encode, observe = EncodeGraph(model), ObserveGraph(model)
     for step in range(20):
-        frame = batch.camera[expectation, step], batch.scan[expectation, step], batch.state[expectation, step]
+        frame = batch.camera[expectation, step], batch.scans[expectation, step], batch.state[expectation, step]
         belief, _ = observe(belief, batch.state[expectation, step, 4:6], encode(*frame))
         assert torch.allclose(belief, beliefs[expectation, step], atol=1e-5)
 

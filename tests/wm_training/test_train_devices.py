@@ -30,7 +30,7 @@ from wm_training.progress import TrainingProgress
 from wm_training.sequences import Sequences
 from wm_training.train import TrainConfig, train
 
-SMALL = WorldModelConfig(rssm=RssmConfig(embedding=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
+SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 
 
 @pytest.fixture

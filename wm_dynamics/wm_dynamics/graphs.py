@@ -17,14 +17,14 @@ PROPOSALS = 8
 
 
 class EncodeGraph(nn.Module):
-    """camera uint8 [64, 64, 3], scan [72], state [15] -> embedding [E]."""
+    """camera uint8 [64, 64, 3], scans [2, 72], state [15] -> embedding [E]."""
 
     def __init__(self, model: WorldModel) -> None:
         super().__init__()
         self.encoder = model.encoder
 
-    def forward(self, camera: Tensor, scan: Tensor, state: Tensor) -> Tensor:
-        return self.encoder(camera[None], scan[None], state[None])[0]
+    def forward(self, camera: Tensor, scans: Tensor, state: Tensor) -> Tensor:
+        return self.encoder(camera[None], scans[None], state[None])[0]
 
 
 class ObserveGraph(nn.Module):

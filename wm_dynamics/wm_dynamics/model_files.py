@@ -17,6 +17,7 @@ from torch import nn
 from wm_dynamics.engines.score_lanes import CANDIDATES
 from wm_dynamics.errors import ModelError
 from wm_dynamics.graphs import PROPOSALS, DecodeGraph, EncodeGraph, ObserveGraph, ProposeGraph
+from wm_dynamics.half_weights import keep_halves
 from wm_dynamics.lean_score import LeanScoreGraph
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig, labels_in
@@ -127,7 +128,7 @@ def export_graphs(model: WorldModel, folder: Path) -> list[str]:
     graphs: dict[str, tuple[nn.Module, dict[str, torch.Tensor], list[str]]] = {
         "encode.onnx": (
             EncodeGraph(model),
-            {"camera": camera, "scan": torch.zeros(SCAN_SIZE), "state": torch.zeros(STATE_SIZE)},
+            {"camera": camera, "scans": torch.zeros(2, SCAN_SIZE), "state": torch.zeros(STATE_SIZE)},
             ["embedding"],
         ),
         "observe.onnx": (
@@ -157,6 +158,7 @@ def export_graphs(model: WorldModel, folder: Path) -> list[str]:
                 opset_version=OPSET,
                 dynamo=False,
             )
+    keep_halves(folder / "decode.onnx")  # the largest of what no drive waits for
     return list(graphs)
 
 

@@ -74,9 +74,9 @@ def outputs(engine: Engine) -> Outputs:
     belief, found = engine.initial_belief(), Outputs()
     for frame in range(FRAMES):
         camera = rng.integers(0, 256, CAMERA_SHAPE, dtype=np.uint8)
-        scan = rng.uniform(0.5, SCAN_MAX_M, SCAN_SIZE).astype(np.float32)
+        scans = rng.uniform(0.5, SCAN_MAX_M, (2, SCAN_SIZE)).astype(np.float32)
         state = rng.normal(0.0, 3.0, STATE_SIZE).astype(np.float32)
-        embedding = engine.encode(camera, scan, state)
+        embedding = engine.encode(camera, scans, state)
         belief, surprise = engine.observe(belief, rng.uniform(-1, 1, 2).astype(np.float32), embedding)
         found |= {f"embedding {frame}": embedding, f"belief {frame}": belief, f"surprise {frame}": np.array([surprise])}
     actions = rng.uniform(-1, 1, (engine.config.chunk, engine.config.horizon, 2)).astype(np.float32)

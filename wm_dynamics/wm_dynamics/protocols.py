@@ -28,8 +28,8 @@ class Engine(Protocol):
 
     config: ModelConfig
 
-    def encode(self, camera: np.ndarray, scan: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """Embedding [E] of one observation: camera uint8 [64, 64, 3], scan [72] in m, state [15] in SI units."""
+    def encode(self, camera: np.ndarray, scans: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Embedding [E] of one observation: camera uint8 [64, 64, 3], scans [2, 72] in m, state [15] in SI units."""
         ...
 
     def initial_belief(self) -> np.ndarray:

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wm_perception.normalise import ACTION_FEATURES, action_features
+from wm_perception.normalise import ACTION_FEATURES, MEASURED_FEATURES, action_features
 
 
 @dataclass(frozen=True)
 class RssmConfig:
     """Sizes of the model; the defaults drive at 10 Hz on two CPU cores."""
 
-    embedding: int = 256
+    recognised: int = 256  # numbers of the embedding that the encoder learns; the rest of it is measured
     deter: int = 128  # deterministic memory
     groups: int = 16  # categorical variables
     classes: int = 8  # values of each
@@ -27,6 +27,10 @@ class RssmConfig:
     prior_hidden: int = 96
     prior_heads: int = 3
     unimix: float = 0.01  # share of the uniform distribution in every categorical
+
+    @property
+    def embedding(self) -> int:
+        return self.recognised + MEASURED_FEATURES
 
     @property
     def stoch(self) -> int:

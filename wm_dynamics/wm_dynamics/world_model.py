@@ -30,7 +30,7 @@ class WorldModel(nn.Module):
     def __init__(self, config: WorldModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config.rssm.embedding)
+        self.encoder = Encoder(config.rssm.recognised)
         self.rssm = Rssm(config.rssm)
         self.camera_decoder = CameraDecoder(config.rssm.belief)
         self.sensor_decoder = SensorDecoder(config.rssm.belief)

@@ -18,11 +18,11 @@ class EncoderSession:
         self.config: ModelConfig = read_model_config(folder)
         self._run = BoundRun(open_session(folder, self.config, "encode.onnx", threads))
 
-    def encode(self, camera: np.ndarray, scan: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """camera uint8 [64, 64, 3], scan float32 [72] m, state float32 [15] -> embedding float32 [E]."""
-        if camera.shape != CAMERA_SHAPE or scan.shape != (SCAN_SIZE,) or state.shape != (STATE_SIZE,):
+    def encode(self, camera: np.ndarray, scans: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """camera uint8 [64, 64, 3], scans float32 [2, 72] m, state float32 [15] -> embedding float32 [E]."""
+        if camera.shape != CAMERA_SHAPE or scans.shape != (2, SCAN_SIZE) or state.shape != (STATE_SIZE,):
             raise ValueError(
-                f"observation of camera {camera.shape}, scan {scan.shape}, state {state.shape}; "
-                f"expected {CAMERA_SHAPE}, ({SCAN_SIZE},), ({STATE_SIZE},)"
+                f"observation of camera {camera.shape}, scans {scans.shape}, state {state.shape}; "
+                f"expected {CAMERA_SHAPE}, (2, {SCAN_SIZE}), ({STATE_SIZE},)"
             )
-        return self._run(camera=camera, scan=scan, state=state)[0].copy()
+        return self._run(camera=camera, scans=scans, state=state)[0].copy()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_perception.scan_memory import ScanMemory
 from wm_ros.joiner import StampJoiner
 from wm_sim.action import from_physical
 from wm_sim.observation import RouteTracker, state_vector
@@ -35,7 +36,7 @@ class Moment:
 
     stamp_ns: int
     camera: NDArray[np.uint8]  # [H, W, 3]
-    scan: NDArray[np.float32]  # [72], m
+    scans: NDArray[np.float32]  # [2, 72], m: the newest, and the one of half a second before
     state: NDArray[np.float32]  # [15]
 
 
@@ -49,6 +50,7 @@ class Frames:
 
     def __init__(self) -> None:
         self._joiner = StampJoiner("camera", "scan", "odom", "status")
+        self._scans = ScanMemory()
         self._route: RouteTracker | None = None
         self._route_ns = -1
         self._moving_ns = -1  # last moment seen with the vehicle under way
@@ -65,6 +67,7 @@ class Frames:
         """A route arrived; the moment that was waiting for it, if any."""
         if stamp_ns != self._route_ns:
             self._route, self._route_ns = RouteTracker(route_xy), stamp_ns
+            self._scans.clear()
         if self._held is None:
             return None
         held, self._held = self._held, None
@@ -98,7 +101,7 @@ class Frames:
             status.speed_limit,
             self._route.ahead(x, y, yaw),
         )
-        return Moment(stamp_ns, parts["camera"], parts["scan"], state)
+        return Moment(stamp_ns, parts["camera"], self._scans.pair(stamp_ns, parts["scan"]), state)
 
     def _watch_camera(self, stamp_ns: int, picture: NDArray[np.uint8], moving: bool) -> None:
         """No camera gives a moving car the same picture twice: its driver lives, and the sensor hangs."""

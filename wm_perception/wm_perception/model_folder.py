@@ -22,6 +22,7 @@ class ObservationLayout:
 
     camera: tuple[int, ...] = CAMERA_SHAPE  # height, width, channels
     scan: int = SCAN_SIZE
+    scans: int = 2  # the newest, and one of half a second before
     scan_max_m: float = SCAN_MAX_M
     state: tuple[str, ...] = tuple(STATE_NAMES)
     step_s: float = STEP_S
@@ -71,6 +72,7 @@ def read_model_config(folder: Path | str) -> ModelConfig:
     try:
         plain = yaml.safe_load(path.read_text())
         layout = plain.pop("observation")
+        layout.setdefault("scans", 1)  # of models before they looked back
         layout["camera"], layout["state"] = tuple(layout["camera"]), tuple(layout["state"])
         plain["risk_thresholds"] = {k: _by_miss_rate(v) for k, v in plain.get("risk_thresholds", {}).items()}
         config = ModelConfig(observation=ObservationLayout(**layout), **plain)

@@ -87,7 +87,7 @@ class PerceptionNode(StackNode):
     def encode(self, moment: Moment) -> Observation:
         started = time.perf_counter()
         with self.measure("encode"):
-            embedding = self.encoder.encode(moment.camera, moment.scan, moment.state)
+            embedding = self.encoder.encode(moment.camera, moment.scans, moment.state)
         msg = Observation()
         msg.header.stamp = self.get_clock().now().to_msg()
         msg.header.frame_id = "base_link"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wm_dynamics.protocols import Engine
+from wm_perception.scan_memory import ScanMemory
 from wm_planner.gated import LockstepGate
 from wm_planner.planner import PREVIOUS, Planner, PlannerConfig, PlanResult
 from wm_planner.safety import Decision, Limits, shipped_limits
@@ -57,6 +58,7 @@ class Agent:
         """A new episode: no belief, no plan, a gate just engaged. route [W, 2] m: for the gate to watch."""
         self.planner.reset()
         self.belief = self.engine.initial_belief()  # [L]
+        self.scans = ScanMemory()
         self.surprise_nats = 0.0
         self.last_plan: PlanResult | None = None
         self.timings = Timings(0.0, 0.0, 0.0, 0.0)
@@ -66,7 +68,7 @@ class Agent:
         """Action [2] for the newest observation (camera, scan, state). pose: odometry's, in the route's frame."""
         scan, state = observation["scan"], np.asarray(observation["state"], np.float32)
         begin = time.perf_counter()
-        embedding = self.engine.encode(observation["camera"], scan, state)
+        embedding = self.engine.encode(observation["camera"], self.scans.step(scan), state)
         encoded = time.perf_counter()
         previous = state[PREVIOUS : PREVIOUS + 2]
         self.belief, self.surprise_nats = self.engine.observe(self.belief, previous, embedding)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
 import tyro
 from rich.console import Console
 from rich.progress import track
+from torch import nn
 
 from wm_dynamics.model_files import METRICS_FILE
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_perception.normalise import MEASURED_OF_STATE
 from wm_training.ablation_table import markdown, row_of
 from wm_training.batches import BatchSource, collision_risk
 from wm_training.errors import TrainingError
@@ -136,13 +138,23 @@ def train_variant(config: AblateConfig, variant: Variant, source: BatchSource, n
 
 
 def blind_to_state(model: WorldModel) -> None:
-    """Make the state's branch of the encoder a constant, for good: its first weights are zero and get no gradient.
+    """Let nothing of the state into the belief, for good: the weights that take it in are zero and get no gradient.
 
     As nothing but weights changes, such a model is exported, loaded and driven like every other.
     """
-    weight = model.encoder.state[0].weight
-    torch.nn.init.zeros_(weight)  # type: ignore[arg-type]
-    weight.register_hook(torch.zeros_like)  # type: ignore[union-attr, operator, arg-type]
+    blind_to(model.encoder.state[0], slice(None))
+    first = model.config.rssm.deter + model.config.rssm.recognised
+    blind_to(model.rssm.posterior_net[0], slice(first, first + MEASURED_OF_STATE))
+
+
+def blind_to(layer: nn.Module, inputs: slice) -> None:
+    """Make a linear layer forget some of its inputs, and never learn them again."""
+    weight = cast(nn.Linear, layer).weight
+    with torch.no_grad():
+        weight[:, inputs] = 0.0
+    kept = torch.ones_like(weight)
+    kept[:, inputs] = 0.0
+    weight.register_hook(lambda gradient: gradient * kept.to(gradient.device))
 
 
 def calm_episodes(sequences: Sequences, episodes: np.ndarray) -> np.ndarray:

@@ -31,7 +31,8 @@ def augment(batch: Batch, config: AugmentationConfig) -> Batch:
     route = torch.zeros_like(batch.state)
     route[..., ROUTE] = config.route_noise_m
     state = batch.state + route * torch.randn_like(batch.state)
-    return replace(batch, camera=camera, scan=vary_scan(batch.scan, config), state=state)
+    scan, earlier = vary_scans(batch.scans, config).unbind(dim=2)
+    return replace(batch, camera=camera, scan=scan, earlier_scan=earlier, state=state)
 
 
 def vary_light(camera: Tensor, share: float) -> Tensor:
@@ -56,11 +57,15 @@ def hide_patch(camera: Tensor, share: float) -> Tensor:
     return torch.where(inside[:, None, :, :, None], grey, camera)
 
 
-def vary_scan(scan: Tensor, config: AugmentationConfig) -> Tensor:
-    """Ranges [B, T, 72] in m with noise, and some that did not return."""
-    lost = torch.rand_like(scan) < config.lost_beams * torch.rand_like(scan[:, :1, :1])
-    noisy = (scan * (1.0 + config.range_noise * torch.randn_like(scan))).clamp(0.0, SCAN_MAX_M)
-    return torch.where(lost | (scan >= SCAN_MAX_M), torch.full_like(scan, SCAN_MAX_M), noisy)
+def vary_scans(scans: Tensor, config: AugmentationConfig) -> Tensor:
+    """Ranges [B, T, 2, 72] in m with noise, and some that did not return.
+
+    Both scans of a pair alike: noise of each its own would drown how fast things come nearer.
+    """
+    newest = scans[:, :, :1]
+    lost = torch.rand_like(newest) < config.lost_beams * torch.rand_like(newest[:, :1, :, :1])
+    noisy = (scans * (1.0 + config.range_noise * torch.randn_like(newest))).clamp(0.0, SCAN_MAX_M)
+    return torch.where(lost | (scans >= SCAN_MAX_M), torch.full_like(scans, SCAN_MAX_M), noisy)
 
 
 def _between_ones(shape: tuple[int, ...], device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wm_dynamics.heads import LABEL_NAMES
+from wm_perception.scan_memory import earlier_frames
 from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
 from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.errors import TrainingError
@@ -28,6 +29,7 @@ class Batch:
     """B windows of T frames; float32 unless said. Frames past the end of an episode repeat its last and are invalid."""
 
     camera: Tensor  # uint8 [B, T, 64, 64, 3]; T is 0 where embeddings are known
+    earlier_scan: Tensor  # [B, T, 72] half a second before; T is 0 where embeddings are known
     embedding: Tensor  # [B, T, E] of a finished encoder; T is 0 while the encoder learns
     pictures: Tensor  # uint8 [B, K, 64, 64, 3] to reconstruct
     picture_times: Tensor  # int64 [B, K] frames of the window that they show
@@ -48,6 +50,11 @@ class Batch:
         if not self.known.numel():
             object.__setattr__(self, "known", self.valid.new_ones(*self.valid.shape, len(KNOWN_NAMES)))
 
+    @property
+    def scans(self) -> Tensor:
+        """[B, T, 2, 72] the newest scan and the earlier one, as the encoder takes them."""
+        return torch.stack((self.scan, self.earlier_scan), dim=2)
+
     def knows(self, *names: str) -> Tensor:
         """[B, T] 1 where all of these were recorded: names out of KNOWN_NAMES."""
         return self.known[..., [KNOWN_NAMES.index(name) for name in names]].prod(-1)
@@ -58,8 +65,8 @@ class Batch:
 
     def select_times(self, windows: list[slice]) -> Batch:
         """The same fields at several stretches of time, stacked along B; without pictures, which nobody imagines."""
-        numbers = {f.name: torch.cat([getattr(self, f.name)[:, w] for w in windows]) for f in fields(self)[4:]}
-        nothing = {f.name: getattr(self, f.name)[:, :0] for f in fields(self)[:4]}
+        numbers = {f.name: torch.cat([getattr(self, f.name)[:, w] for w in windows]) for f in fields(self)[5:]}
+        nothing = {f.name: getattr(self, f.name)[:, :0] for f in fields(self)[:5]}
         return Batch(**nothing, **numbers)
 
 
@@ -74,6 +81,7 @@ class BatchSource:
         self.sequences, self.length, self.seed = sequences, length, seed
         self._embedding = embedding
         forbidden = np.asarray(sequences.off_road) | np.asarray(sequences.ran_red)
+        self._earlier = earlier_frames(sequences.episode_start[:-1], len(sequences))
         self._alive = ~(np.asarray(sequences.collided) | forbidden)
         self._collision_risk = collision_risk(sequences)
         self._off_road_risk = happens_soon(forbidden, sequences.episode_start)
@@ -149,8 +157,10 @@ class BatchSource:
         valid = index < end[:, None]
         index = np.minimum(index, end[:, None] - 1)
         sequences = self.sequences
+        sensed = index if self._embedding is None else index[:, :0]
         return Batch(
-            camera=torch.from_numpy(np.asarray(sequences.camera[index if self._embedding is None else index[:, :0]])),
+            camera=torch.from_numpy(np.asarray(sequences.camera[sensed])),
+            earlier_scan=_floats(sequences.scan, self._earlier[sensed]),
             embedding=_floats(self._embedding, index) if self._embedding is not None else torch.zeros(len(start), 0),
             pictures=torch.from_numpy(np.asarray(sequences.camera[np.take_along_axis(index, picture_times, 1)])),
             picture_times=torch.from_numpy(picture_times),

@@ -89,13 +89,13 @@ def batch_of(source: BatchSource, windows: Windows) -> Batch:
     return source.windows(windows.start, windows.end, np.zeros((len(windows.start), 1), np.int64))
 
 
-def filter_windows(model: WorldModel, camera: Tensor, scan: Tensor, state: Tensor) -> Filtered:
-    """camera uint8 [B, T, 64, 64, 3], scan [B, T, 72] in m, state [B, T, 15] in SI units."""
-    frames, steps = scan.shape[:2]
+def filter_windows(model: WorldModel, camera: Tensor, scans: Tensor, state: Tensor) -> Filtered:
+    """camera uint8 [B, T, 64, 64, 3], scans [B, T, 2, 72] in m, state [B, T, 15] in SI units."""
+    frames, steps = scans.shape[:2]
     rssm = model.rssm
-    embedding = model.encoder(camera.flatten(0, 1), scan.flatten(0, 1), state.flatten(0, 1))
+    embedding = model.encoder(camera.flatten(0, 1), scans.flatten(0, 1), state.flatten(0, 1))
     embedding = embedding.unflatten(0, (frames, steps))
-    belief = rssm.initial(frames, scan.device)
+    belief = rssm.initial(frames, scans.device)
     beliefs, foretold, surprise = [], [], []
     for step in range(steps):
         deter = rssm.advance(belief, state[:, step, PREVIOUS_ACTION])

@@ -24,6 +24,7 @@ from wm_sim.observation import SCAN_MAX_M, STATE_NAMES
 from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
 from wm_training.augmentation import AugmentationConfig, augment
 from wm_training.batches import Batch
+from wm_training.losses import drop_recognised
 
 SPEED = STATE_NAMES.index("speed_mps")
 HIDDEN = 256
@@ -65,7 +66,7 @@ def frame_loss(
     """Loss of the encoder on windows of one frame, and its terms by name."""
     scan, state = batch.scan[:, 0], batch.state[:, 0]
     seen = augment(batch, config.augmentation)
-    embedding = F.dropout(model.encoder(seen.camera[:, 0], seen.scan[:, 0], seen.state[:, 0]), config.dropout)
+    embedding = drop_recognised(model.encoder(seen.camera[:, 0], seen.scans[:, 0], seen.state[:, 0]), config.dropout)
     labels, action, risks = teacher.readout(embedding).split(teacher.sizes, dim=-1)
     sensors = teacher.sensor_decoder(embedding)
     some = max(1, round(config.reconstructed * len(scan)))

@@ -16,6 +16,7 @@ from wm_dynamics.graphs import EncodeGraph, ObserveGraph
 from wm_dynamics.heads import LABEL_SCALE
 from wm_dynamics.world_model import WorldModel
 from wm_perception.normalise import state_from_unit
+from wm_perception.scan_memory import ScanMemory
 from wm_sim.action import STEER_MAX_RAD
 from wm_sim.drivers import make_driver
 from wm_sim.scenarios import FAMILIES
@@ -63,9 +64,9 @@ def _moments(
     world, driver = World(), make_driver("expert", seed)
     frame = world.reset(family, seed)
     driver.reset(world)
-    belief = torch.zeros(model.config.rssm.belief)
+    belief, scans = torch.zeros(model.config.rssm.belief), ScanMemory()
     for step in range(1, UNTIL + 1):
-        arrays = (frame.camera, frame.scan, frame.state)
+        arrays = (frame.camera, scans.step(frame.scan), frame.state)
         embedding = encode(*(torch.from_numpy(x.copy()) for x in arrays))
         belief, _ = observe(belief, torch.from_numpy(frame.state[4:6].copy()), embedding)
         action = driver.act(frame)

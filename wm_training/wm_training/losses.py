@@ -16,7 +16,7 @@ from torch import Tensor
 from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE, Readout
 from wm_dynamics.rssm import categorical_kl, straight_through_sample
 from wm_dynamics.world_model import WorldModel
-from wm_perception.normalise import camera_to_unit, scan_to_unit, state_to_unit
+from wm_perception.normalise import MEASURED_FEATURES, camera_to_unit, scan_to_unit, state_from_unit, state_to_unit
 from wm_sim.observation import STATE_NAMES
 from wm_training.batches import Batch
 
@@ -46,6 +46,11 @@ class LossConfig:
 
 # Of LABEL_NAMES: staying in the lane hangs on the first two; the last two are seldom anything but "none".
 LABEL_WEIGHT = (3.0, 3.0, 1.0, 1.5, 1.5, 4.0, 4.0)
+# Errors below this share of LABEL_SCALE count by their square, larger ones as they are: it is the small ones of the
+# place in the lane and of the closing speed that driving smoothly hangs on.
+LABEL_SMALL = (0.25, 0.25, 1.0, 1.0, 0.25, 1.0, 1.0)
+FINE_SPEED, FINE_SPEED_MPS = 0.2, 0.5  # the speed counts once more, with so much, in units of its own
+_SPEED = STATE_NAMES.index("speed_mps")
 ADVICE_STD = 0.1  # action units: spread of the policy at which its term weighs as it says
 
 
@@ -92,9 +97,9 @@ def filter_sequence(model: WorldModel, batch: Batch, dropout: float = 0.0) -> tu
     frames, steps = batch.scan.shape[:2]
     embedding = batch.embedding
     if not embedding.shape[1]:
-        embedding = model.encoder(batch.camera.flatten(0, 1), batch.scan.flatten(0, 1), batch.state.flatten(0, 1))
+        embedding = model.encoder(batch.camera.flatten(0, 1), batch.scans.flatten(0, 1), batch.state.flatten(0, 1))
         embedding = embedding.unflatten(0, (frames, steps))
-    embedding = F.dropout(embedding, dropout)
+    embedding = drop_recognised(embedding, dropout)
     previous_action = batch.state[..., 4:6]
     carries_sample = (torch.rand(frames, 1) < 0.5).to(embedding.device)
     carried = rssm.initial(frames, embedding.device)
@@ -109,6 +114,12 @@ def filter_sequence(model: WorldModel, batch: Batch, dropout: float = 0.0) -> tu
         posteriors.append(posterior)
         beliefs.append(torch.cat((deter, expected), dim=-1))
     return torch.stack(beliefs, 1), torch.stack(posteriors, 1), rssm.prior(torch.stack(deters, 1))
+
+
+def drop_recognised(embedding: Tensor, share: float) -> Tensor:
+    """Embeddings [..., E] without a share of what the encoder recognised; what was measured stays."""
+    recognised, measured = embedding[..., :-MEASURED_FEATURES], embedding[..., -MEASURED_FEATURES:]
+    return torch.cat((F.dropout(recognised, share), measured), dim=-1)
 
 
 def lambda_returns(batch: Batch, value: Tensor, gamma: float, lam: float) -> Tensor:
@@ -193,7 +204,7 @@ def _readout_terms(
     read: Readout, batch: Batch, returns: Tensor, config: LossConfig, valid: Tensor, prefix: str
 ) -> dict[str, Tensor]:
     labels = batch.labels / batch.labels.new_tensor(LABEL_SCALE)
-    label_error = F.smooth_l1_loss(read.labels, labels, reduction="none")
+    label_error = _smooth_l1(read.labels - labels, labels.new_tensor(LABEL_SMALL))
     label_error = label_error * labels.new_tensor(LABEL_WEIGHT) * batch.knows_each(LABEL_NAMES)
     flags = (
         _flag_error(read.continue_logit, batch.alive) * batch.knows("collided", "off_road")
@@ -210,6 +221,12 @@ def _readout_terms(
     }
 
 
+def _smooth_l1(error: Tensor, small: Tensor) -> Tensor:
+    """As F.smooth_l1_loss, which takes one `beta` for all."""
+    size = error.abs()
+    return torch.where(size < small, 0.5 * error.square() / small, size - 0.5 * small)
+
+
 def _flag_error(logit: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logit, target, reduction="none")
 
@@ -224,11 +241,13 @@ def _camera_error(model: WorldModel, beliefs: Tensor, batch: Batch) -> Tensor:
 
 
 def _sensor_error(model: WorldModel, beliefs: Tensor, batch: Batch) -> Tensor:
-    """Summed squared error of what was recorded of scan and state, in network units."""
+    """Summed squared error of what was recorded of scan and state, in network units, and of the speed finer still."""
     scan, state = model.sensor_decoder(beliefs)
     scan_error = (scan - scan_to_unit(batch.scan)).square().sum(-1) * batch.knows("scan")
     state_error = (state - state_to_unit(batch.state)).square() * batch.knows_each(STATE_NAMES)
-    return _mean(scan_error + state_error.sum(-1), batch.valid)
+    off = (state_from_unit(state) - batch.state)[..., _SPEED] / FINE_SPEED_MPS
+    fine = F.smooth_l1_loss(off, torch.zeros_like(off), reduction="none") * batch.knows("speed_mps")
+    return _mean(scan_error + state_error.sum(-1) + FINE_SPEED * fine, batch.valid)
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def _measure_batch(
     model: WorldModel, batch: Batch, with_pictures: bool
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What one batch says, by name, and its pictures if asked for."""
-    seen = filter_windows(model, batch.camera, batch.scan, batch.state)
+    seen = filter_windows(model, batch.camera, batch.scans, batch.state)
     last = FILTERED - 1
     states, spread = imagine(model, seen.beliefs[:, last], batch.action[:, last:-1])
     part = open_loop_errors(model, batch, states[:, :STEPS], seen.beliefs[:, last], last)

@@ -127,7 +127,7 @@ def _draw_strip(model: WorldModel, sequences: Sequences, episodes: np.ndarray, p
     source = BatchSource(sequences, episodes, length, seed)
     batch = batch_of(source, draw_windows(sequences, episodes, length, STRIP_WINDOWS, seed))
     with torch.inference_mode():
-        seen = filter_windows(model.eval(), batch.camera, batch.scan, batch.state)
+        seen = filter_windows(model.eval(), batch.camera, batch.scans, batch.state)
         dream_strip(model, batch, seen, FILTERED, path)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wm_dynamics.world_model import WorldModel
 from wm_perception.normalise import camera_to_unit
+from wm_perception.scan_memory import LOOK_BACK_FRAMES
 from wm_sim.observation import SCAN_MAX_M
 from wm_training.batches import Batch, BatchSource
 from wm_training.calibration import auroc
@@ -78,7 +79,7 @@ def _faulted(batch: Batch, generator: torch.Generator) -> Iterator[tuple[str, Te
 
 def _readings(model: WorldModel, batch: Batch, camera: Tensor, scan: Tensor) -> Readings:
     """Surprise and doubts of every frame, whether the frame differs from the recorded one, whether it may be used."""
-    seen = filter_windows(model, camera, scan, batch.state)
+    seen = filter_windows(model, camera, _with_earlier(scan, batch.earlier_scan), batch.state)
     picture = camera_to_unit(camera.flatten(0, 1))  # [B * T, 3, 64, 64]
     error = (model.camera_decoder(seen.foretold.flatten(0, 1)) - picture).square().mean(dim=(1, 2, 3))
     change = torch.ones(scan.shape[:2])
@@ -96,6 +97,12 @@ def _readings(model: WorldModel, batch: Batch, camera: Tensor, scan: Tensor) -> 
         "usable": batch.valid * (change > 0),
     }
     return {name: value.numpy() for name, value in readings.items()}
+
+
+def _with_earlier(scan: Tensor, recorded: Tensor) -> Tensor:
+    """Scans [B, T, 2, 72] of windows: each beside that of half a second before, which at first is as recorded."""
+    earlier = torch.cat((recorded[:, :LOOK_BACK_FRAMES], scan[:, :-LOOK_BACK_FRAMES]), dim=1)
+    return torch.stack((scan, earlier), dim=2)
 
 
 def _scan_doubts(scan: Tensor) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from wm_dynamics.model_files import load_world_model
 from wm_dynamics.world_model import WorldModel, WorldModelConfig, with_every_label
 from wm_perception.model_folder import read_model_config
+from wm_perception.scan_memory import earlier_frames
 from wm_training.batches import BatchSource
 from wm_training.board import HeldOut
 from wm_training.checkpoint import CHECKPOINT_FILE, Spent, Training, read_checkpoint, restore
@@ -183,11 +184,13 @@ def train(config: TrainConfig) -> Path | None:
 def embed(model: WorldModel, sequences: Sequences, batch: int = 256) -> np.ndarray:
     """Embeddings float32 [T, E] of all frames by the encoder as it is now."""
     out = np.empty((len(sequences), model.config.rssm.embedding), np.float32)
+    earlier = earlier_frames(sequences.episode_start[:-1], len(sequences))
     device = next(model.parameters()).device
     with torch.inference_mode():
         for start in range(0, len(out), batch):
             part = slice(start, start + batch)
-            frames = (sequences.camera[part], sequences.scan[part], sequences.state[part])
+            scans = np.stack((sequences.scan[part], sequences.scan[earlier[part]]), axis=1)
+            frames = (sequences.camera[part], scans, sequences.state[part])
             out[part] = model.encoder(*(torch.from_numpy(np.array(x)).to(device) for x in frames)).cpu().numpy()
     return out
 

@@ -26,8 +26,8 @@ class GraphEngine:
         self._encode, self._observe, self._propose, self._decode = (runs[name] for name in GRAPHS if name != "score")
         self._score = ScoreLanes(lanes or [{config.chunk: runs["score"]}])
 
-    def encode(self, camera: np.ndarray, scan: np.ndarray, state: np.ndarray) -> np.ndarray:
-        return self._encode(camera=camera, scan=scan, state=state)[0].copy()
+    def encode(self, camera: np.ndarray, scans: np.ndarray, state: np.ndarray) -> np.ndarray:
+        return self._encode(camera=camera, scans=scans, state=state)[0].copy()
 
     def initial_belief(self) -> np.ndarray:
         return np.zeros(self.config.belief_size, np.float32)

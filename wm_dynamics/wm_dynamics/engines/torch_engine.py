@@ -24,8 +24,8 @@ class TorchEngine:
         self._encode, self._observe = EncodeGraph(model), ObserveGraph(model)
         self._score, self._propose, self._decode = ScoreGraph(model), ProposeGraph(model), DecodeGraph(model)
 
-    def encode(self, camera: np.ndarray, scan: np.ndarray, state: np.ndarray) -> np.ndarray:
-        return _run(self._encode, camera, scan, state)[0]
+    def encode(self, camera: np.ndarray, scans: np.ndarray, state: np.ndarray) -> np.ndarray:
+        return _run(self._encode, camera, scans, state)[0]
 
     def initial_belief(self) -> np.ndarray:
         return np.zeros(self.config.belief_size, np.float32)
