@@ -40,7 +40,8 @@ def test_the_counted_arithmetic_is_what_pytorch_counts() -> None:
 
 def test_what_peers_add_up_step_by_step_is_the_objective_without_comfort(engine) -> None:
     imagination, rng = Imagination(MODEL), np.random.default_rng(1)
-    belief = engine.observe(engine.initial_belief(), np.zeros(2, np.float32), np.ones(256, np.float32))[0]
+    frame = np.full((64, 64, 3), 90, np.uint8), np.full((2, 72), 30.0, np.float32), np.zeros(15, np.float32)
+    belief = engine.observe(engine.initial_belief(), np.zeros(2, np.float32), engine.encode(*frame))[0]
     actions = rng.uniform(-1.0, 1.0, (64, imagination.horizon, 2)).astype(np.float32)
     comfortless = ObjectiveConfig(lateral_jerk_weight=0.0, steering_rate_weight=0.0, jerk_weight=0.0)
     value = Objective(engine, comfortless, belief, np.zeros(2, np.float32), 10.0, 0.1)(actions).value
