@@ -123,6 +123,20 @@ def test_the_policy_is_pulled_to_the_advice_where_there_is_some_and_else_to_what
     assert mean[2:].numpy() == pytest.approx(-0.5, abs=0.1)
 
 
+def test_a_policy_that_cannot_tell_when_the_expert_goes_does_what_it_mostly_does_and_not_the_mean(batch: Batch) -> None:
+    torch.manual_seed(0)
+    model, config = WorldModel(SMALL), LossConfig()
+    waits_or_goes = torch.full_like(batch.advice, -0.1)
+    waits_or_goes[:, ::3] = 0.6
+    beliefs = torch.randn(1, 1, SMALL.rssm.belief).expand(4, 20, -1)
+    optimizer = torch.optim.Adam(model.policy.parameters(), 1e-2)
+    for _ in range(300):
+        optimizer.zero_grad()
+        _policy_error(model, replace(batch, advice=waits_or_goes), beliefs, torch.zeros(4, 20), config).backward()
+        optimizer.step()
+    assert model.policy(beliefs[:, 0])[0].detach().numpy() == pytest.approx(-0.1, abs=0.04)  # the mean is 0.13
+
+
 def test_how_well_an_advised_drive_turned_out_does_not_weigh_the_advice(batch: Batch) -> None:
     torch.manual_seed(0)
     model, beliefs = WorldModel(SMALL), torch.randn(4, 20, SMALL.rssm.belief)

@@ -15,7 +15,7 @@ from wm_training.augmentation import AugmentationConfig
 from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.batches import Batch, BatchSource
 from wm_training.checkpoint import read_checkpoint
-from wm_training.frame_task import SPEED, FrameConfig, advice_error
+from wm_training.frame_task import FAR, KNOTS, KNOTS_BEND, SPEED, FrameConfig, advice_error, near_error
 from wm_training.learner import Learner
 from wm_training.sequences import Sequences
 from wm_training.train import TrainConfig, train
@@ -109,8 +109,9 @@ def test_the_encoder_learns_labels_and_advice_from_single_frames(learner: Learne
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert set(seen[0]) == {"camera", "sensors", "labels", "advice", "flags"}
+    assert set(seen[0]) == {"camera", "sensors", "labels", "near", "advice", "flags"}
     assert seen[-1]["labels"] < 0.8 * seen[0]["labels"]
+    assert seen[-1]["near"] < 0.8 * seen[0]["near"]
     assert seen[-1]["advice"] < 0.5 * seen[0]["advice"]
 
 
@@ -138,6 +139,36 @@ def test_the_advice_of_the_frames_that_have_some_is_all_that_counts() -> None:
     error.backward()
     assert action.grad is not None
     assert action.grad.abs().sum(-1).gt(0).nonzero().flatten().tolist() == asked
+
+
+def told(frames: Batch, label: str, steps: int = 400) -> np.ndarray:
+    """Chances of the values [KNOTS] of a label that one read-out for all these frames learns."""
+    logits = torch.zeros(1, len(FAR), KNOTS, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], 0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        near_error(logits.expand(len(frames.labels), -1, -1), frames).backward()
+        optimizer.step()
+    return logits.detach().softmax(-1)[0, list(FAR).index(label)].numpy()
+
+
+def test_a_distance_that_is_here_or_nowhere_is_told_as_either_and_never_as_the_mean(frames: Batch) -> None:
+    labels = frames.labels.clone()
+    labels[..., LABEL_NAMES.index("red_light_gap")] = torch.tensor([0.0, 60.0, 60.0, 60.0]).repeat(4)[:, None]
+    chances = told(replace(frames, labels=labels), "red_light_gap")
+    assert chances[0] == pytest.approx(0.25, abs=0.02) and chances[-1] == pytest.approx(0.75, abs=0.02)
+
+
+@pytest.mark.parametrize("gap_m", [0.5, 3.0, 7.7, 24.0, 60.0, 75.0])
+def test_a_distance_is_told_by_the_two_values_around_it_closer_together_the_nearer(frames: Batch, gap_m: float) -> None:
+    labels = frames.labels.clone()
+    labels[..., LABEL_NAMES.index("gap_ahead")] = gap_m
+    chances = told(replace(frames, labels=labels), "gap_ahead")
+    likely = np.where(chances > 0.02, chances, 0.0)
+    assert (likely > 0.0).sum() <= 2
+    knot = likely @ np.arange(KNOTS) / likely.sum()
+    value = 60.0 / KNOTS_BEND * np.expm1(knot / (KNOTS - 1) * np.log1p(KNOTS_BEND))
+    assert value == pytest.approx(min(gap_m, 60.0), rel=0.05)
 
 
 def test_an_error_of_the_steering_counts_more_at_speed_and_one_of_the_pedal_does_not() -> None:

@@ -10,6 +10,7 @@ read-outs of this phase are thrown away after it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -31,6 +32,8 @@ HIDDEN = 256
 STEER_SCALE, PEDAL_SCALE = 0.1, 0.5  # action units that count as one
 FAR = {"gap_ahead": SCAN_MAX_M, "red_light_gap": RED_LIGHT_MAX_M, "crossing_time": CROSSING_MAX_S}  # values of "none"
 _FAR = [LABEL_NAMES.index(name) for name in FAR]
+_STEADY = [index for index, name in enumerate(LABEL_NAMES) if name not in FAR]
+KNOTS, KNOTS_BEND = 16, 30.0  # of those distances and times, half of them in the nearest sixth
 TURNING_MPS = 5.0  # at this speed an error of the steering counts twice, at three times the speed ten times
 
 
@@ -40,7 +43,8 @@ class FrameConfig:
 
     camera: float = 0.01  # per-pixel squared errors are summed
     sensors: float = 0.3
-    labels: float = 16.0
+    labels: float = 9.0  # those that always have a value
+    near: float = 2.0  # distances and times that mostly are "none"
     advice: float = 4.0
     flags: float = 1.0  # collision and off-road
     reconstructed: float = 0.125  # share of the frames whose camera picture is
@@ -49,12 +53,15 @@ class FrameConfig:
 
 
 class FrameTeacher(nn.Module):
-    """Read-outs of an embedding [B, E]: labels, advised action, two risks; and decoders back to the sensors."""
+    """Read-outs of an embedding [B, E]: labels, advised action, two risks; and decoders back to the sensors.
+
+    Distances and times that mostly are "none" are read as logits over KNOTS values.
+    """
 
     def __init__(self, config: WorldModelConfig) -> None:
         super().__init__()
         embedding = config.rssm.embedding
-        self.sizes = [config.labels, 2, 2]
+        self.sizes = [len(_STEADY), len(_FAR) * KNOTS, 2, 2]
         self.readout = nn.Sequential(nn.Linear(embedding, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, sum(self.sizes)))
         self.camera_decoder = CameraDecoder(embedding)
         self.sensor_decoder = SensorDecoder(embedding)
@@ -67,7 +74,7 @@ def frame_loss(
     scan, state = batch.scan[:, 0], batch.state[:, 0]
     seen = augment(batch, config.augmentation)
     embedding = drop_recognised(model.encoder(seen.camera[:, 0], seen.scans[:, 0], seen.state[:, 0]), config.dropout)
-    labels, action, risks = teacher.readout(embedding).split(teacher.sizes, dim=-1)
+    labels, near, action, risks = teacher.readout(embedding).split(teacher.sizes, dim=-1)
     sensors = teacher.sensor_decoder(embedding)
     some = max(1, round(config.reconstructed * len(scan)))
     picture = teacher.camera_decoder(embedding[:some])
@@ -75,6 +82,7 @@ def frame_loss(
         "camera": config.camera * (picture - camera_to_unit(batch.camera[:some, 0])).square().sum(dim=(1, 2, 3)).mean(),
         "sensors": config.sensors * _sensor_error(sensors, scan, state, batch),
         "labels": config.labels * _label_error(labels, batch),
+        "near": config.near * near_error(near.unflatten(-1, (len(_FAR), KNOTS)), batch),
         "advice": config.advice * advice_error(action, batch.advice[:, 0], state[:, SPEED]),
         "flags": config.flags * _risk_error(risks, batch),
     }
@@ -92,16 +100,26 @@ def advice_error(action: Tensor, advice: Tensor, speed_mps: Tensor) -> Tensor:
 
 
 def _label_error(labels: Tensor, batch: Batch) -> Tensor:
-    """Mean error of read-outs [B, 7]: of the distances and times in FAR their closeness, by its logit.
+    """Mean error of read-outs [B, 4] of the labels that always have a value."""
+    truth = (batch.labels[:, 0] / batch.labels.new_tensor(LABEL_SCALE))[:, _STEADY]
+    error = F.smooth_l1_loss(labels, truth, reduction="none")
+    return (error * batch.knows_each(LABEL_NAMES)[:, 0, _STEADY]).mean()
 
-    Most of the time nothing is near, and the read-out that errs least would be that nothing ever is. Cross-entropy is
-    least at the mean instead, and feels the rare frame in which something is.
+
+def near_error(logits: Tensor, batch: Batch) -> Tensor:
+    """Mean cross-entropy of logits [B, 3, KNOTS] of the distances and times in FAR, against two-hot targets.
+
+    Most of the time nothing is near, and one read-out number that errs least would be that nothing ever is; where it is
+    not sure it would tell the mean of here and nowhere. Chances of several values (Hafner et al. 2023, eq. 8-10) say
+    either. The knots lie the closer the nearer: a metre counts before the bumper, not at 50 m.
     """
-    truth = batch.labels[:, 0]
-    error = F.smooth_l1_loss(labels, truth / labels.new_tensor(LABEL_SCALE), reduction="none")
-    near = (1.0 - truth[:, _FAR] / truth.new_tensor(tuple(FAR.values()))).clamp(0.0, 1.0)
-    error[:, _FAR] = F.binary_cross_entropy_with_logits(labels[:, _FAR], near, reduction="none")
-    return (error * batch.knows_each(LABEL_NAMES)[:, 0]).mean()
+    truth = batch.labels[:, 0, _FAR]
+    share = (truth / truth.new_tensor(tuple(FAR.values()))).clamp(0.0, 1.0)
+    at = torch.log1p(KNOTS_BEND * share) / math.log1p(KNOTS_BEND) * (KNOTS - 1)
+    knots = torch.arange(KNOTS, device=truth.device)
+    target = (1.0 - (at[..., None] - knots).abs()).clamp(min=0.0)
+    error = -(target * logits.float().log_softmax(-1)).sum(-1)
+    return (error * batch.knows_each(LABEL_NAMES)[:, 0, _FAR]).sum(-1).mean()
 
 
 def _sensor_error(sensors: tuple[Tensor, Tensor], scan: Tensor, state: Tensor, batch: Batch) -> Tensor:

@@ -7,6 +7,7 @@ for what it was trained on. Shapes: B windows of T frames, S imagined starts, H 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -147,9 +148,10 @@ def _policy_error(model: WorldModel, batch: Batch, beliefs: Tensor, advantage: T
     asked = torch.isfinite(batch.advice).all(dim=-1)  # [B, T]
     target = torch.where(asked[..., None], batch.advice, batch.action)
     mean, std = model.policy(torch.where(asked[..., None], beliefs, beliefs.detach()))
-    log_prob = torch.distributions.Normal(mean, std).log_prob(target)
-    # The gradient of a Gaussian is divided by its variance; times the standard deviation it counts errors in these
-    # (Seitzer et al. 2022, beta-NLL with beta = 1/2), so that the belief is not torn about where the policy is sure.
+    # Of a Laplace distribution the likeliest centre is the median: where the expert either waits or goes, a Gaussian's
+    # mean would creep. Its gradient is divided by the scale; times the standard deviation it counts every action alike
+    # (Seitzer et al. 2022, beta-NLL), so that the belief is not torn about where the policy is sure.
+    log_prob = torch.distributions.Laplace(mean, std / math.sqrt(2.0)).log_prob(target)
     log_prob = (log_prob * std.detach() / ADVICE_STD).sum(-1)
     regression = ((advantage * batch.knows("reward")) / config.advantage_scale).clamp(-3.0, 1.5).exp()
     weight = torch.where(asked, 1.0, regression)
