@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,60 @@ def test_ctrl_c_keeps_the_drives_that_have_finished_and_says_so(
     report = json.loads(file.read_text())
     assert report["episodes"] == 3 and report["interrupted"]
     assert "3 drives that had finished" in capsys.readouterr().err
+
+
+def test_resume_drives_what_is_missing_and_gives_the_figures_of_a_run_without_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = EvalConfig(agent="random", suite="all", seed=SEED, episodes=7, workers=1, json=tmp_path / "report.json")
+    with monkeypatch.context() as during:
+        interrupt_after(3, during)
+        assert evaluate.run(asked) == 130
+    assert "--resume" in capsys.readouterr().err
+    journal = tmp_path / "report.json.drives"
+    journal.write_bytes(journal.read_bytes()[:-40])  # killed while it wrote the third drive
+    driven: list[int] = []
+    drive = evaluate.drive_episode
+    monkeypatch.setattr(evaluate, "drive_episode", lambda *args, **more: driven.append(1) or drive(*args, **more))
+    report = evaluate.evaluate(replace(asked, resume=True))
+    assert len(driven) == 5 and not journal.exists() and "interrupted" not in report
+    assert without_timings(report) == without_timings(measured(agent="random", suite="all", episodes=7))
+    assert json.loads(asked.json.read_text()) == report
+
+
+def test_more_drives_may_be_asked_for_when_going_on_and_all_may_be_done_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "report.json"
+    with monkeypatch.context() as during:
+        interrupt_after(2, during)
+        measured(agent="constant", episodes=3, json=file)
+    assert measured(agent="constant", episodes=2, json=file, resume=True)["episodes"] == 2
+    with monkeypatch.context() as during:
+        interrupt_after(1, during)
+        measured(agent="constant", episodes=2, json=file)
+    assert measured(agent="constant", episodes=4, json=file, resume=True)["episodes"] == 4
+
+
+def test_the_drives_of_an_interrupted_run_are_neither_overwritten_nor_mixed_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "report.json"
+    with monkeypatch.context() as during:
+        interrupt_after(2, during)
+        measured(agent="constant", json=file)
+    for options, says in (
+        ({}, "Go on with --resume"),
+        ({"resume": True, "seed": SEED + 1}, r"other settings \(seed\)"),
+        ({"resume": True, "blackout": "camera"}, r"other settings \(blackout\)"),
+    ):
+        with pytest.raises(TrainingError, match=says):
+            measured(agent="constant", json=file, **options)
+    (tmp_path / "report.json.drives").write_text("no journal\n")
+    with pytest.raises(TrainingError, match="no journal of drives"):
+        measured(agent="constant", json=file, resume=True)
+    with pytest.raises(TrainingError, match="name that file"):
+        measured(agent="constant", resume=True)
 
 
 def test_ctrl_c_before_the_first_drive_has_finished_writes_nothing(

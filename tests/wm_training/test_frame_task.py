@@ -15,8 +15,9 @@ from wm_training.augmentation import AugmentationConfig
 from wm_training.bag_frames import KNOWN_NAMES
 from wm_training.batches import Batch, BatchSource
 from wm_training.checkpoint import read_checkpoint
-from wm_training.frame_task import FAR, KNOTS, KNOTS_BEND, SPEED, FrameConfig, advice_error, near_error
+from wm_training.frame_task import KNOTS, SPEED, FrameConfig, advice_error, near_error
 from wm_training.learner import Learner
+from wm_training.nearness import BEND, FAR
 from wm_training.sequences import Sequences
 from wm_training.train import TrainConfig, train
 
@@ -167,7 +168,7 @@ def test_a_distance_is_told_by_the_two_values_around_it_closer_together_the_near
     likely = np.where(chances > 0.02, chances, 0.0)
     assert (likely > 0.0).sum() <= 2
     knot = likely @ np.arange(KNOTS) / likely.sum()
-    value = 60.0 / KNOTS_BEND * np.expm1(knot / (KNOTS - 1) * np.log1p(KNOTS_BEND))
+    value = 60.0 / BEND * np.sinh(knot / (KNOTS - 1) * np.arcsinh(BEND))
     assert value == pytest.approx(min(gap_m, 60.0), rel=0.05)
 
 

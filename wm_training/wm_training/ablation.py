@@ -183,6 +183,6 @@ def _drive(config: AblateConfig, folder: Path) -> dict[str, Any] | None:
     return evaluate(
         replace(
             EvalConfig(), agent=f"model:{folder}", suite="all", seed=config.eval_seed, episodes=config.episodes,
-            json=folder / "closed_loop.json",
+            json=folder / "closed_loop.json", resume=True,
         )
     )  # fmt: skip

@@ -28,7 +28,7 @@ def in_any_order(
     workers: None for every core of this machine or of the cluster. One worker on this machine is this process.
     """
     count = workers or (-1 if backend in CLUSTERS else cores())
-    if backend not in CLUSTERS and min(count, len(tasks)) == 1:
+    if backend not in CLUSTERS and min(count, len(tasks)) <= 1:
         yield from ((i, work(task)) for i, task in enumerate(tasks))
         return
     import joblib

@@ -31,6 +31,7 @@ from wm_sim.contract import (
 from wm_training import eval_pool
 from wm_training.agents import blind, check_agent, gate_says, make_agent, model_path, plans, shared_engine
 from wm_training.errors import TrainingError
+from wm_training.eval_journal import open_journal
 from wm_training.eval_report import report_of, table, write_json
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class EvalConfig:
     """Write a contact sheet of the worst drives into this folder."""
     report: Path | None = None
     """Write a page with bars, a table and pictures of the worst drives to this HTML file."""
+    resume: bool = False
+    """Go on with an evaluation that was interrupted: drives that finished lie beside the --json file."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Processes; one per core unless given. The figures do not depend on it."""
     backend: eval_pool.Backend = "loky"
@@ -120,28 +123,37 @@ class Episode:
 def evaluate(config: EvalConfig) -> dict[str, Any]:
     """Drive `config.episodes` scenarios; the figures as one JSON-ready object.
 
-    Ctrl-C ends the driving; the figures are then those of the drives that had finished. KeyboardInterrupt if none had.
+    Ctrl-C ends the driving; the figures are then those of the drives that had finished, and with --json --resume drives
+    the others. KeyboardInterrupt if none had finished.
     """
     config = replace(config, suite=config.suite or usual_suite(config.sim))
     families = _check(config)
     tasks = _tasks(config, families)
-    episodes: list[Episode | None] = [None] * len(tasks)
+    journal = open_journal(config, Episode)
+    episodes = {} if journal is None else dict(journal.done)
+    still = [task for task in tasks if task not in episodes]
     interrupted = False
-    with _progress(config, len(tasks)) as advance:
-        drives = eval_pool.in_any_order(partial(_drive, config), tasks, config.workers, config.backend)
+    with _progress(config, len(tasks), len(tasks) - len(still)) as advance:
+        drives = eval_pool.in_any_order(partial(_drive, config), still, config.workers, config.backend)
         try:
             with closing(drives):
                 for index, episode in drives:
-                    episodes[index] = episode
+                    episodes[still[index]] = episode
+                    if journal is not None:
+                        journal.add(episode)
                     advance(episode)
         except KeyboardInterrupt:
             interrupted = True
-    done = [episode for episode in episodes if episode is not None]
+    done = [episodes[task] for task in tasks if task in episodes]
     if interrupted and not done:
         raise KeyboardInterrupt
     report = report_of(config, families, done, interrupted)
+    if journal is not None and len(journal.commits) > 1:
+        report["commits"] = sorted(map(str, journal.commits))
     if config.json is not None:
         write_json(config.json, report)
+    if journal is not None and not interrupted:
+        journal.remove()
     if config.report is not None:
         from wm_training.eval_page import write_page
 
@@ -161,7 +173,8 @@ def run(config: EvalConfig) -> int | None:
     Console().print(table(report))
     if not report.get("interrupted"):
         return None
-    Console(stderr=True).print(f"interrupted: these are the {report['episodes']} drives that had finished.")
+    on = "" if config.json is None else " --resume drives the others."
+    Console(stderr=True).print(f"interrupted: these are the {report['episodes']} drives that had finished.{on}")
     return EXIT_INTERRUPTED
 
 
@@ -303,7 +316,7 @@ def _check_planner(config: EvalConfig) -> None:
 
 
 @contextmanager
-def _progress(config: EvalConfig, total: int) -> Iterator[Callable[[Episode], None]]:
+def _progress(config: EvalConfig, total: int, done: int) -> Iterator[Callable[[Episode], None]]:
     """A bar on stderr with the drives done and the failures so far; nothing where stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -312,7 +325,7 @@ def _progress(config: EvalConfig, total: int) -> Iterator[Callable[[Episode], No
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     name = f"{config.agent} {config.road.stem if config.road else config.suite}"
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(name, total=total)
+        task = bar.add_task(name, total=total, completed=done)
         failed = 0
 
         def advance(episode: Episode) -> None:

@@ -10,7 +10,6 @@ read-outs of this phase are thrown away after it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
@@ -21,19 +20,17 @@ from wm_dynamics.heads import LABEL_NAMES, LABEL_SCALE
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_perception.decoder import CameraDecoder, SensorDecoder
 from wm_perception.normalise import camera_to_unit, scan_to_unit, state_to_unit
-from wm_sim.observation import SCAN_MAX_M, STATE_NAMES
-from wm_sim.scene import CROSSING_MAX_S, RED_LIGHT_MAX_M
+from wm_sim.observation import STATE_NAMES
 from wm_training.augmentation import AugmentationConfig, augment
 from wm_training.batches import Batch
 from wm_training.losses import drop_recognised
+from wm_training.nearness import FAR, FAR_LABELS, bent
 
 SPEED = STATE_NAMES.index("speed_mps")
 HIDDEN = 256
 STEER_SCALE, PEDAL_SCALE = 0.1, 0.5  # action units that count as one
-FAR = {"gap_ahead": SCAN_MAX_M, "red_light_gap": RED_LIGHT_MAX_M, "crossing_time": CROSSING_MAX_S}  # values of "none"
-_FAR = [LABEL_NAMES.index(name) for name in FAR]
 _STEADY = [index for index, name in enumerate(LABEL_NAMES) if name not in FAR]
-KNOTS, KNOTS_BEND = 16, 30.0  # of those distances and times, half of them in the nearest sixth
+KNOTS = 16  # of the distances and times that mostly are "none"
 TURNING_MPS = 5.0  # at this speed an error of the steering counts twice, at three times the speed ten times
 
 
@@ -61,7 +58,7 @@ class FrameTeacher(nn.Module):
     def __init__(self, config: WorldModelConfig) -> None:
         super().__init__()
         embedding = config.rssm.embedding
-        self.sizes = [len(_STEADY), len(_FAR) * KNOTS, 2, 2]
+        self.sizes = [len(_STEADY), len(FAR) * KNOTS, 2, 2]
         self.readout = nn.Sequential(nn.Linear(embedding, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, sum(self.sizes)))
         self.camera_decoder = CameraDecoder(embedding)
         self.sensor_decoder = SensorDecoder(embedding)
@@ -82,7 +79,7 @@ def frame_loss(
         "camera": config.camera * (picture - camera_to_unit(batch.camera[:some, 0])).square().sum(dim=(1, 2, 3)).mean(),
         "sensors": config.sensors * _sensor_error(sensors, scan, state, batch),
         "labels": config.labels * _label_error(labels, batch),
-        "near": config.near * near_error(near.unflatten(-1, (len(_FAR), KNOTS)), batch),
+        "near": config.near * near_error(near.unflatten(-1, (len(FAR), KNOTS)), batch),
         "advice": config.advice * advice_error(action, batch.advice[:, 0], state[:, SPEED]),
         "flags": config.flags * _risk_error(risks, batch),
     }
@@ -111,15 +108,13 @@ def near_error(logits: Tensor, batch: Batch) -> Tensor:
 
     Most of the time nothing is near, and one read-out number that errs least would be that nothing ever is; where it is
     not sure it would tell the mean of here and nowhere. Chances of several values (Hafner et al. 2023, eq. 8-10) say
-    either. The knots lie the closer the nearer: a metre counts before the bumper, not at 50 m.
+    either. The knots lie the closer the nearer (`nearness.py`).
     """
-    truth = batch.labels[:, 0, _FAR]
-    share = (truth / truth.new_tensor(tuple(FAR.values()))).clamp(0.0, 1.0)
-    at = torch.log1p(KNOTS_BEND * share) / math.log1p(KNOTS_BEND) * (KNOTS - 1)
-    knots = torch.arange(KNOTS, device=truth.device)
+    at = bent(batch.labels[:, 0, FAR_LABELS]).clamp(0.0, 1.0) * (KNOTS - 1)
+    knots = torch.arange(KNOTS, device=at.device)
     target = (1.0 - (at[..., None] - knots).abs()).clamp(min=0.0)
     error = -(target * logits.float().log_softmax(-1)).sum(-1)
-    return (error * batch.knows_each(LABEL_NAMES)[:, 0, _FAR]).sum(-1).mean()
+    return (error * batch.knows_each(LABEL_NAMES)[:, 0, FAR_LABELS]).sum(-1).mean()
 
 
 def _sensor_error(sensors: tuple[Tensor, Tensor], scan: Tensor, state: Tensor, batch: Batch) -> Tensor:

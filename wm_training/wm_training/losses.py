@@ -20,6 +20,7 @@ from wm_dynamics.world_model import WorldModel
 from wm_perception.normalise import MEASURED_FEATURES, camera_to_unit, scan_to_unit, state_from_unit, state_to_unit
 from wm_sim.observation import STATE_NAMES
 from wm_training.batches import Batch
+from wm_training.nearness import FAR, FAR_LABELS, bent
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class LossConfig:
 LABEL_WEIGHT = (3.0, 3.0, 1.0, 1.5, 1.5, 4.0, 4.0)
 # Errors below this share of LABEL_SCALE count by their square, larger ones as they are: it is the small ones of the
 # place in the lane and of the closing speed that driving smoothly hangs on.
-LABEL_SMALL = (0.25, 0.25, 1.0, 1.0, 0.25, 1.0, 1.0)
+LABEL_SMALL = (0.25, 0.25, 1.0, 0.5, 0.25, 0.5, 0.5)
 FINE_SPEED, FINE_SPEED_MPS = 0.2, 0.5  # the speed counts once more, with so much, in units of its own
 _SPEED = STATE_NAMES.index("speed_mps")
 ADVICE_STD = 0.1  # action units: spread of the policy at which its term weighs as it says
@@ -205,9 +206,8 @@ def free_of_teaching(taught: Tensor, horizon: int) -> Tensor:
 def _readout_terms(
     read: Readout, batch: Batch, returns: Tensor, config: LossConfig, valid: Tensor, prefix: str
 ) -> dict[str, Tensor]:
-    labels = batch.labels / batch.labels.new_tensor(LABEL_SCALE)
-    label_error = _smooth_l1(read.labels - labels, labels.new_tensor(LABEL_SMALL))
-    label_error = label_error * labels.new_tensor(LABEL_WEIGHT) * batch.knows_each(LABEL_NAMES)
+    weight = batch.labels.new_tensor(LABEL_WEIGHT) * batch.knows_each(LABEL_NAMES)
+    label_error = weight * _label_error(read.labels, batch.labels)
     flags = (
         _flag_error(read.continue_logit, batch.alive) * batch.knows("collided", "off_road")
         + _flag_error(read.collision_logit, batch.collision_risk) * batch.knows("collided")
@@ -221,6 +221,20 @@ def _readout_terms(
         f"{prefix}flags": config.flags * _mean(flags, valid),
         f"{prefix}value": config.value * _mean(F.smooth_l1_loss(read.value, returns, reduction="none"), rewarded),
     }
+
+
+def _label_error(read: Tensor, labels: Tensor) -> Tensor:
+    """Error of read-outs [..., 7] in units of LABEL_SCALE against labels [..., 7], each as LABEL_SMALL says.
+
+    Distances and times that mostly are "none" are compared where near ones lie far apart: on their own scale, all that
+    counted was whether something is there, and a car followed at 4 m was told to be at 8.
+    """
+    scale = labels.new_tensor(LABEL_SCALE)
+    error = read - labels / scale
+    far = labels.new_tensor(tuple(FAR.values())) / scale[FAR_LABELS]
+    off = bent(read[..., FAR_LABELS] * scale[FAR_LABELS]) - bent(labels[..., FAR_LABELS])
+    error = error.index_copy(-1, torch.tensor(FAR_LABELS, device=error.device), off * far)
+    return _smooth_l1(error, labels.new_tensor(LABEL_SMALL))
 
 
 def _smooth_l1(error: Tensor, small: Tensor) -> Tensor:
