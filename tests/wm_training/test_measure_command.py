@@ -17,9 +17,11 @@ from wm_dynamics.world_model import WorldModel, WorldModelConfig
 from wm_perception.model_folder import read_model_config
 from wm_training import ablation, export, measure, measure_command, surprise
 from wm_training.ablation import VARIANTS, AblateConfig, blind_to_state, calm_episodes
+from wm_training.batches import BatchSource
 from wm_training.errors import TrainingError
 from wm_training.measure_command import MeasureConfig, by_family, unseen_episodes
 from wm_training.sequences import load_sequences
+from wm_training.train import embed
 
 SMALL = WorldModelConfig(rssm=RssmConfig(recognised=16, deter=16, groups=4, classes=4, hidden=16, prior_hidden=8))
 ROW = {"episodes": 4, "success_rate": 0.5, "success_ci95": [0.15, 0.85], "driving_score": 60.0}
@@ -107,6 +109,26 @@ def test_a_model_blind_to_the_state_stays_blind_while_it_learns() -> None:
         posterior().square().sum().backward()
         optimizer.step()
     assert torch.equal(posterior(), posterior())
+
+
+@pytest.mark.parametrize("variant", ["as shipped", "no state"])
+def test_behind_a_finished_encoder_a_variant_learns_and_the_encoder_stays(
+    explored: Path, model: Path, variant: str
+) -> None:
+    sequences = load_sequences(explored)
+    asked = replace(VARIANTS[variant], model=SMALL)
+    config = AblateConfig(encoder=model, steps=2, batch=2, length=20, threads=1)
+    learned = ablation.new_model(config, asked)
+    before = {name: value.clone() for name, value in learned.state_dict().items()}
+    source = BatchSource(sequences, np.arange(4), 20, 0, embed(learned, sequences))
+    ablation.train_variant(config, learned, asked.loss, source, variant)
+    changed = {name for name, value in learned.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed and not any(name.startswith("encoder.") for name in changed)
+    finished = load_world_model(model).encoder.state_dict()
+    same = [torch.equal(value, finished[name]) for name, value in learned.encoder.state_dict().items()]
+    assert all(same) is (variant == "as shipped")
+    with pytest.raises(TrainingError, match="of another size"):
+        ablation.new_model(config, VARIANTS[variant])
 
 
 def test_calm_drives_hold_no_accident_and_no_near_one(explored: Path) -> None:

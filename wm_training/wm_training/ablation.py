@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from wm_dynamics.model_files import METRICS_FILE
+from wm_dynamics.model_files import METRICS_FILE, load_world_model
 from wm_dynamics.rssm import RssmConfig
 from wm_dynamics.world_model import WorldModel, WorldModelConfig
+from wm_perception.model_folder import read_model_config
 from wm_perception.normalise import MEASURED_OF_STATE
 from wm_training.ablation_table import markdown, row_of
 from wm_training.batches import BatchSource, collision_risk
@@ -25,6 +26,7 @@ from wm_training.eval_report import write_json, write_whole
 from wm_training.export import export_model, split_episodes
 from wm_training.losses import LossConfig, world_model_loss
 from wm_training.sequences import Sequences, load_sequences
+from wm_training.train import DYNAMICS_PICTURES, embed
 
 PICTURES = 7  # of a window's frames are reconstructed, as in the first phase of training
 TABLE_FILE, PAGE_FILE = "ablation.json", "ablation.md"
@@ -59,8 +61,10 @@ class AblateConfig:
     """Bags, or folders of bags."""
     out: Path = Path("runs/ablate")
     """A folder for each variant's model, and the table; variants that are there already are not trained again."""
+    encoder: Path | None = None
+    """Take the finished encoder of this model folder: only what is behind it is trained, several times as fast."""
     steps: int = 1500
-    """Steps of the whole model, each variant."""
+    """Steps of the whole model, or of all behind --encoder, each variant."""
     batch: int = 24
     """Windows a step."""
     length: int = 30
@@ -80,7 +84,8 @@ class AblateConfig:
 
     def budget(self) -> dict[str, Any]:
         """What has to be equal for two variants to stand in one table."""
-        return {name: getattr(self, name) for name in ("steps", "batch", "length", "learning_rate", "held_out", "seed")}
+        found = {n: getattr(self, n) for n in ("steps", "batch", "length", "learning_rate", "held_out", "seed")}
+        return found | {"encoder": None if self.encoder is None else read_model_config(self.encoder).model_id}
 
 
 def run(config: AblateConfig) -> str:
@@ -108,33 +113,49 @@ def _make(config: AblateConfig, name: str, sequences: Sequences, folder: Path) -
     training, held_out = split_episodes(sequences.episodes, config.held_out)
     variant = VARIANTS[name]
     chosen = training if variant.near_crashes else calm_episodes(sequences, training)
-    model = train_variant(config, variant, BatchSource(sequences, chosen, config.length, config.seed), name)
+    model = new_model(config, variant)
+    embedding = None if config.encoder is None else embed(model, sequences)
+    source = BatchSource(sequences, chosen, config.length, config.seed, embedding)
+    train_variant(config, model, variant.loss, source, name)
     settings = config.budget() | {"variant": name, "bags": sequences.digest, "steps_done": config.steps}
     export_model(model, sequences, held_out, folder, settings | {"episodes_learned_from": len(chosen)})
 
 
-def train_variant(config: AblateConfig, variant: Variant, source: BatchSource, name: str) -> WorldModel:
-    """The whole model for `config.steps`; one cycle of the learning rate, one phase, so that budgets are equal."""
+def new_model(config: AblateConfig, variant: Variant) -> WorldModel:
+    """A variant before its training, with the finished encoder where one was named."""
     torch.manual_seed(config.seed)
     model = WorldModel(variant.model)
+    if config.encoder is not None:
+        finished = load_world_model(config.encoder).encoder.state_dict()
+        try:
+            model.encoder.load_state_dict(finished)
+        except RuntimeError:
+            raise TrainingError(f"encoder {config.encoder}: it is of another size than the variants'.") from None
+        model.encoder.requires_grad_(False)
     if not variant.sees_state:
         blind_to_state(model)
-    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=1e-4, eps=1e-6)
+    return model
+
+
+def train_variant(config: AblateConfig, model: WorldModel, losses: LossConfig, source: BatchSource, name: str) -> None:
+    """`config.steps` of all that is not finished; one cycle of the learning rate, one phase: budgets are equal."""
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=1e-4, eps=1e-6)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.steps, pct_start=min(0.1, 200 / config.steps)
     )
+    pictures = PICTURES if config.encoder is None else DYNAMICS_PICTURES
     console = Console(stderr=True)
     for step in track(range(config.steps), name, console=console, disable=not console.is_terminal):
         torch.manual_seed((config.seed << 32) + step)
-        loss, _ = world_model_loss(model, source.draw(step, config.batch, PICTURES), variant.loss)
+        loss, _ = world_model_loss(model, source.draw(step, config.batch, pictures), losses)
         if not torch.isfinite(loss):
             raise TrainingError(f"{name}: the loss is not finite at step {step}. Lower --learning-rate.")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 20.0)
+        torch.nn.utils.clip_grad_norm_(learned, 20.0)
         optimizer.step()
         schedule.step()
-    return model
 
 
 def blind_to_state(model: WorldModel) -> None:
@@ -154,7 +175,8 @@ def blind_to(layer: nn.Module, inputs: slice) -> None:
         weight[:, inputs] = 0.0
     kept = torch.ones_like(weight)
     kept[:, inputs] = 0.0
-    weight.register_hook(lambda gradient: gradient * kept.to(gradient.device))
+    if weight.requires_grad:
+        weight.register_hook(lambda gradient: gradient * kept.to(gradient.device))
 
 
 def calm_episodes(sequences: Sequences, episodes: np.ndarray) -> np.ndarray:
