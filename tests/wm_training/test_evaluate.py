@@ -110,6 +110,13 @@ def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "drive_episode", stop)
 
 
+def interrupted_after(count: int, **options: Any) -> None:
+    """An evaluation of `measured` that Ctrl-C ends during the drive after `count` drives."""
+    with pytest.MonkeyPatch.context() as during:
+        interrupt_after(count, during)
+        measured(agent="constant", **options)
+
+
 def test_ctrl_c_keeps_the_drives_that_have_finished_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,27 +148,17 @@ def test_resume_drives_what_is_missing_and_gives_the_figures_of_a_run_without_in
     assert json.loads(asked.json.read_text()) == report
 
 
-def test_more_drives_may_be_asked_for_when_going_on_and_all_may_be_done_already(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_drives_may_be_asked_for_when_going_on_and_all_may_be_done_already(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
-    with monkeypatch.context() as during:
-        interrupt_after(2, during)
-        measured(agent="constant", episodes=3, json=file)
+    interrupted_after(2, episodes=3, json=file)
     assert measured(agent="constant", episodes=2, json=file, resume=True)["episodes"] == 2
-    with monkeypatch.context() as during:
-        interrupt_after(1, during)
-        measured(agent="constant", episodes=2, json=file)
+    interrupted_after(1, episodes=2, json=file)
     assert measured(agent="constant", episodes=4, json=file, resume=True)["episodes"] == 4
 
 
-def test_the_drives_of_an_interrupted_run_are_neither_overwritten_nor_mixed_with_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_drives_of_an_interrupted_run_are_neither_overwritten_nor_mixed_with_others(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
-    with monkeypatch.context() as during:
-        interrupt_after(2, during)
-        measured(agent="constant", json=file)
+    interrupted_after(2, json=file)
     for options, says in (
         ({}, "Go on with --resume"),
         ({"resume": True, "seed": SEED + 1}, r"other settings \(seed\)"),

@@ -26,9 +26,8 @@ from wm_training.eval_report import write_json, write_whole
 from wm_training.export import export_model, split_episodes
 from wm_training.losses import LossConfig, world_model_loss
 from wm_training.sequences import Sequences, load_sequences
-from wm_training.train import DYNAMICS_PICTURES, embed
+from wm_training.train import DYNAMICS_PICTURES, JOINT_PICTURES, embed
 
-PICTURES = 7  # of a window's frames are reconstructed, as in the first phase of training
 TABLE_FILE, PAGE_FILE = "ablation.json", "ablation.md"
 
 
@@ -144,7 +143,7 @@ def train_variant(config: AblateConfig, model: WorldModel, losses: LossConfig, s
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.steps, pct_start=min(0.1, 200 / config.steps)
     )
-    pictures = PICTURES if config.encoder is None else DYNAMICS_PICTURES
+    pictures = JOINT_PICTURES if config.encoder is None else DYNAMICS_PICTURES
     console = Console(stderr=True)
     for step in track(range(config.steps), name, console=console, disable=not console.is_terminal):
         torch.manual_seed((config.seed << 32) + step)

@@ -8,22 +8,20 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from wm_perception.durable import settle
 from wm_sim.scoring import EpisodeScore
 from wm_sim.scoring.carla import Infractions
 from wm_sim.scoring.nuplan import NuplanScore
 from wm_training.agents import model_id
 from wm_training.errors import TrainingError
 from wm_training.eval_report import commit
-
-if TYPE_CHECKING:
-    from wm_training.evaluate import Episode, EvalConfig
+from wm_training.evaluate import Episode, EvalConfig
 
 # What may differ when an evaluation goes on: where figures go, who computes them, and how many drives there shall be.
 FREE = ("json", "pictures", "report", "workers", "backend", "resume", "episodes", "per_family")
@@ -39,7 +37,7 @@ class Journal:
         self.done: dict[Task, Episode] = {}
         self.commits = {self._commit}  # of the source, as each part was driven
 
-    def read(self, episode_of: Callable[..., Episode]) -> None:
+    def read(self) -> None:
         """Take up the drives that are there. TrainingError where other settings were asked for."""
         lines = _whole_lines(self.path)
         before = lines[0].get("asked", {}) if lines else self._asked
@@ -49,7 +47,7 @@ class Journal:
                 f"{self.path} was driven with other settings ({', '.join(differing)}). Go on with the same ones."
             )
         for line in lines[1:]:
-            episode = _episode(line, episode_of)
+            episode = _episode(line)
             self.done[episode.family, episode.seed] = episode
             self.commits.add(line["commit"])
 
@@ -61,8 +59,7 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf8") as file:
                 file.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-                file.flush()
-                os.fsync(file.fileno())
+            settle(self.path)
         except OSError as error:
             raise TrainingError(f"{self.path} cannot be written: {error.strerror}. Choose another --json.") from None
 
@@ -71,7 +68,7 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
 
-def open_journal(config: EvalConfig, episode_of: Callable[..., Episode]) -> Journal | None:
+def open_journal(config: EvalConfig) -> Journal | None:
     """The journal of an evaluation that writes --json; with --resume, the drives in it.
 
     TrainingError where drives of another evaluation, or of one that is not to go on, would be lost or mixed in.
@@ -87,7 +84,7 @@ def open_journal(config: EvalConfig, episode_of: Callable[..., Episode]) -> Jour
             raise TrainingError(
                 f"{path} holds the drives of an interrupted evaluation. Go on with --resume, or delete it."
             )
-        journal.read(episode_of)
+        journal.read()
     return journal
 
 
@@ -107,10 +104,10 @@ def _line(episode: Episode) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _episode(line: dict[str, Any], episode_of: Callable[..., Episode]) -> Episode:
+def _episode(line: dict[str, Any]) -> Episode:
     score = line["score"]
     judged = score | {"infractions": Infractions(**score["infractions"]), "nuplan": NuplanScore(**score["nuplan"])}
-    return episode_of(
+    return Episode(
         line["family"], line["seed"], EpisodeScore(**judged), 1e-3 * np.array(line["plan_ms"]),
         line["env_s"], line["own_return"], Counter(line["reasons"]),
     )  # fmt: skip

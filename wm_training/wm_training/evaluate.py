@@ -31,7 +31,6 @@ from wm_sim.contract import (
 from wm_training import eval_pool
 from wm_training.agents import blind, check_agent, gate_says, make_agent, model_path, plans, shared_engine
 from wm_training.errors import TrainingError
-from wm_training.eval_journal import open_journal
 from wm_training.eval_report import report_of, table, write_json
 
 if TYPE_CHECKING:
@@ -126,10 +125,12 @@ def evaluate(config: EvalConfig) -> dict[str, Any]:
     Ctrl-C ends the driving; the figures are then those of the drives that had finished, and with --json --resume drives
     the others. KeyboardInterrupt if none had finished.
     """
+    from wm_training.eval_journal import open_journal
+
     config = replace(config, suite=config.suite or usual_suite(config.sim))
     families = _check(config)
     tasks = _tasks(config, families)
-    journal = open_journal(config, Episode)
+    journal = open_journal(config)
     episodes = {} if journal is None else dict(journal.done)
     still = [task for task in tasks if task not in episodes]
     interrupted = False

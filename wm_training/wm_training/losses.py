@@ -233,14 +233,9 @@ def _label_error(read: Tensor, labels: Tensor) -> Tensor:
     error = read - labels / scale
     far = labels.new_tensor(tuple(FAR.values())) / scale[FAR_LABELS]
     off = bent(read[..., FAR_LABELS] * scale[FAR_LABELS]) - bent(labels[..., FAR_LABELS])
-    error = error.index_copy(-1, torch.tensor(FAR_LABELS, device=error.device), off * far)
-    return _smooth_l1(error, labels.new_tensor(LABEL_SMALL))
-
-
-def _smooth_l1(error: Tensor, small: Tensor) -> Tensor:
-    """As F.smooth_l1_loss, which takes one `beta` for all."""
-    size = error.abs()
-    return torch.where(size < small, 0.5 * error.square() / small, size - 0.5 * small)
+    error[..., FAR_LABELS] = off * far
+    small = labels.new_tensor(LABEL_SMALL)
+    return small * F.smooth_l1_loss(error / small, torch.zeros_like(error), reduction="none")
 
 
 def _flag_error(logit: Tensor, target: Tensor) -> Tensor:
