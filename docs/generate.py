@@ -303,7 +303,8 @@ def adversaries() -> str:
     often = f"{nominal['brakings_per_100_km']:g} times per 100 km, {nominal['slowed_per_100_km']:g}"
     lines += [
         "",
-        f"The {nominal['driver']} over {nominal['km']:g} km in {nominal['drives']} drives with the gate: {figures}.",
+        f"The {nominal['driver']} over {nominal['km']:g} km in {nominal['drives']} drives with the gate, "
+        f"{nominal['successes']} of which arrived: {figures}.",
         f"The gate braked {often} of them for more than 2 m/s.",
     ]
     return "\n".join(lines)
