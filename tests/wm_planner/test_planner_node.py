@@ -15,7 +15,8 @@ from wm_planner.car_limits import car_limits, parse_limits
 from wm_planner.planner import SPEED
 from wm_planner.planner_node import PlannerNode
 from wm_planner.planner_settings import WEIGHTS
-from wm_ros.convert import floats, to_stamp
+from wm_ros.convert import floats, scan_msg, to_stamp
+from wm_ros.errors import MessageError
 
 pytestmark = pytest.mark.ros
 
@@ -148,3 +149,21 @@ def test_plans_stay_within_the_limits_of_the_car_whatever_setting_changes(lane_e
         node.stop()
         node.destroy_node()
         rclpy.shutdown()
+
+
+def test_a_plan_heeds_the_scan_of_its_own_moment_and_no_other(node, plan, monkeypatch):
+    heeded = []
+    plan_from = node.planner.plan_from
+    monkeypatch.setattr(
+        node.planner, "plan_from", lambda *given, scan, **more: (heeded.append(scan), plan_from(*given, **more))[1]
+    )
+    node.on_scan(scan_msg(np.full(72, 7.0, np.float32), to_stamp(2), "lidar"))
+    for _ in range(3):
+        plan()
+    assert heeded[0] is None and heeded[2] is None
+    np.testing.assert_array_equal(heeded[1], np.full(72, 7.0, np.float32))
+
+
+def test_a_scan_of_another_size_is_refused(node):
+    with pytest.raises(MessageError, match="scan of 36 ranges; 72 are needed"):
+        node.on_scan(scan_msg(np.full(36, 7.0, np.float32), to_stamp(1), "lidar"))

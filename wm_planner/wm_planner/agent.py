@@ -73,7 +73,7 @@ class Agent:
         previous = state[PREVIOUS : PREVIOUS + 2]
         self.belief, self.surprise_nats = self.engine.observe(self.belief, previous, embedding)
         observed = time.perf_counter()
-        self.last_plan = self.planner.plan_from(self.belief, state, self.config.deadline_s)
+        self.last_plan = self.planner.plan_from(self.belief, state, self.config.deadline_s, scan=scan)
         planned = time.perf_counter()
         plan, action = self.last_plan, self.last_plan.actions[0]
         if self.config.gate:

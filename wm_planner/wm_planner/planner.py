@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
 
@@ -24,6 +24,7 @@ from wm_planner.objective import (
     RiskLimits,
     risk_limits,
 )
+from wm_planner.pull_away import may_pull_away, steering_to_start
 from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range, steering_rate_bound
 from wm_planner.settings import check_settings, setting
 from wm_planner.solvers import Bounds, Problem, Scored, Solution, SolverConfig, Verify, make_solver, solver_config
@@ -63,6 +64,9 @@ class PlannerConfig:
     )
     bend_braking_mps2: float = setting(
         1.0, "Braking, m/s², that a bend ahead has to ask for before the car slows down for it.", 0.1, 6.0
+    )
+    pull_away_turn: float = setting(
+        0.8, "Steering, of its range, that a standing car turns aside at most to get clear; 0: none.", 0.0, 2.0
     )
     braking: BrakingConfig | None = None  # accept only plans out of which a stop is safe; None: do not ask
 
@@ -153,9 +157,15 @@ class Planner:
             self.reset()
 
     def plan_from(
-        self, belief: Array, state: Array, deadline_s: float | None = None, *, show: bool = False
+        self,
+        belief: Array,
+        state: Array,
+        deadline_s: float | None = None,
+        *,
+        scan: Array | None = None,
+        show: bool = False,
     ) -> PlanResult:
-        """Plan from a belief [L] and the observation's state vector [15]: what the node and the agent both call."""
+        """Plan from a belief [L] and what was observed, state vector [15] and scan [72] m: for node and agent."""
         state = np.asarray(state, np.float32)
         return self.plan(
             belief,
@@ -164,6 +174,7 @@ class Planner:
             deadline_s,
             yaw_rate_radps=float(state[YAW_RATE]),
             route_ahead=state[ROUTE:].reshape(-1, 2),
+            scan=scan,
             show=show,
         )
 
@@ -176,13 +187,15 @@ class Planner:
         *,
         yaw_rate_radps: float | None = None,
         route_ahead: Array | None = None,
+        scan: Array | None = None,
         show: bool = False,
     ) -> PlanResult:
         """Plan from `belief` [L] at `speed_mps` with `previous_action` [2] in force, within `deadline_s` from now.
 
         `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. `route_ahead`
-        [4, 2], the observation's, holds the bends to slow down for. `show`: keep the last iteration's candidates. Never
-        raises for values that are not finite: the answer is then full braking with the steering held.
+        [4, 2], the observation's, holds the bends to slow down for; `scan` [72] m shows what a standing car has to
+        steer clear of. `show`: keep the last iteration's candidates. Never raises for values that are not finite: the
+        answer is then full braking with the steering held.
         """
         began = self._clock()
         self._take_over()
@@ -192,6 +205,7 @@ class Planner:
             return self._fallback(before, speed_mps, began, samples=0)
         bounds, lateral_per_rad = self._bounds(speed_mps, yaw_rate_radps, before, route_ahead)
         proposals = self._proposals(belief)
+        bounds = self._clear(bounds, proposals, speed_mps, scan)
         objective = Objective(
             self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S, next(iter(proposals), None)
         )
@@ -233,6 +247,24 @@ class Planner:
             before=before,
         )
         return bounds, lateral_per_rad
+
+    def _clear(self, bounds: Bounds, proposals: Array, speed_mps: float, scan: Array | None) -> Bounds:
+        """The bounds, where a car that stands and wants to go has to turn its wheels first: those of a free arc."""
+        most_turn = self.config.pull_away_turn
+        if scan is None or not len(proposals) or most_turn == 0.0 or not may_pull_away(speed_mps):
+            return bounds
+        steering, accel = np.clip(proposals[0, 0], -1.0, 1.0)
+        if accel <= 0.0:
+            return bounds
+        within = steering_to_start(scan, float(steering), most_turn, speed_mps, self.config.limits)
+        if within is None:
+            return bounds
+        low, high = np.clip(within, bounds.low[0], bounds.high[0])
+        return replace(
+            bounds,
+            low=np.array([low, bounds.low[1]], np.float32),
+            high=np.array([high, bounds.high[1]], np.float32),
+        )
 
     def _most_accel(self, speed_mps: float, route_ahead: Array | None) -> float:
         """The action's second number at most: below 0 where a bend ahead asks for braking."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from sensor_msgs.msg import LaserScan
 from visualization_msgs.msg import MarkerArray
 
 from wm_dynamics.engines import ENGINES, load_engine
@@ -21,14 +23,16 @@ from wm_planner.planner import SPEED, Planner, PlannerConfig, PlanResult, Status
 from wm_planner.planner_settings import SEARCHES, WEIGHTS, planner_config
 from wm_planner.rollouts import Rollouts, rollouts
 from wm_planner.solvers import SOLVERS
-from wm_ros.convert import believed, floats, ndarray, path_msg, to_ns
+from wm_ros.convert import believed, floats, ndarray, path_msg, scan_array, to_ns
 from wm_ros.errors import MessageError
 from wm_ros.joiner import StampJoiner
 from wm_ros.markers import ALARM, VIRIDIS, Lines, gradient, lines_msg
 from wm_ros.node import StackNode
 from wm_ros.run import run
-from wm_ros.topics import BELIEF, OBSERVATION, PLAN, PLAN_MARKERS, PLAN_PATH
-from wm_sim.observation import STATE_SIZE, STEP_S
+from wm_ros.topics import BELIEF, OBSERVATION, PLAN, PLAN_MARKERS, PLAN_PATH, SCAN
+from wm_sim.observation import SCAN_SIZE, STATE_SIZE, STEP_S
+
+SCANS_KEPT = 8  # until the beliefs that they led to arrive
 
 
 class PlannerNode(StackNode):
@@ -81,6 +85,8 @@ class PlannerNode(StackNode):
         self.plan, self.path, self.markers = (self.advertise(it) for it in (PLAN, PLAN_PATH, PLAN_MARKERS))
         self.markers_due = 0.0
         self.counts = dict.fromkeys(("plans", "late", *Status.__members__), 0)
+        self.scans: deque[tuple[int, np.ndarray]] = deque(maxlen=SCANS_KEPT)  # stamp in ns, ranges [72] m
+        self.subscribe(SCAN, self.on_scan)  # first: a scan goes before the belief that arrives together with it
         self.subscribe(OBSERVATION, self.on_observation)
         self.subscribe(BELIEF, self.on_belief)
         self.create_service(LoadModel, "planner/load_model", self.on_load_model)
@@ -112,6 +118,12 @@ class PlannerNode(StackNode):
         self.health.facts["limits"] = told(self.car)
         if limits.lacking:
             self.get_logger().warning(limits.lacking)
+
+    def on_scan(self, msg: LaserScan) -> None:
+        scan = scan_array(msg)
+        if scan.shape != (SCAN_SIZE,):
+            raise MessageError(f"scan of {len(scan)} ranges; {SCAN_SIZE} are needed.")
+        self.scans.append((to_ns(msg.header.stamp), scan))
 
     def on_observation(self, msg: Observation) -> None:
         if len(msg.state) != STATE_SIZE or not believed(ndarray(msg.state)):
@@ -145,7 +157,8 @@ class PlannerNode(StackNode):
             self.planner.reset()
         deadline_s, show = self.live["deadline_s"] or None, self.markers_wanted()
         with self.measure("plan"):
-            result = self.planner.plan_from(ndarray(belief.latent), state, deadline_s, show=show)
+            scan = self.scan_at(to_ns(belief.source_stamp))
+            result = self.planner.plan_from(ndarray(belief.latent), state, deadline_s, scan=scan, show=show)
         self.answer = self.message(result, belief)
         self.plan.publish(self.answer)
         self.count(result, deadline_s)
@@ -155,6 +168,10 @@ class PlannerNode(StackNode):
         if show:
             looked_at = rollouts(result, float(state[SPEED]), self.car.wheelbase_m)
             self.markers.publish(markers_msg(looked_at, belief.source_stamp))
+
+    def scan_at(self, stamp_ns: int) -> np.ndarray | None:
+        """The scan [72] of that moment, where one was heard: a standing car steers clear of what it shows."""
+        return next((scan for stamp, scan in reversed(self.scans) if stamp == stamp_ns), None)
 
     def message(self, result: PlanResult, belief: Belief) -> Plan:
         msg = Plan()
