@@ -23,7 +23,7 @@ from wm_perception.normalise import camera_to_unit, scan_to_unit, state_to_unit
 from wm_sim.observation import STATE_NAMES
 from wm_training.augmentation import AugmentationConfig, augment
 from wm_training.batches import Batch
-from wm_training.losses import drop_recognised
+from wm_training.losses import LABEL_SMALL, drop_recognised, huber
 from wm_training.nearness import FAR, FAR_LABELS, bent
 
 SPEED = STATE_NAMES.index("speed_mps")
@@ -99,7 +99,7 @@ def advice_error(action: Tensor, advice: Tensor, speed_mps: Tensor) -> Tensor:
 def _label_error(labels: Tensor, batch: Batch) -> Tensor:
     """Mean error of read-outs [B, 4] of the labels that always have a value."""
     truth = (batch.labels[:, 0] / batch.labels.new_tensor(LABEL_SCALE))[:, _STEADY]
-    error = F.smooth_l1_loss(labels, truth, reduction="none")
+    error = huber(labels - truth, truth.new_tensor(LABEL_SMALL)[_STEADY])
     return (error * batch.knows_each(LABEL_NAMES)[:, 0, _STEADY]).mean()
 
 

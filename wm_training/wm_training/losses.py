@@ -47,7 +47,7 @@ class LossConfig:
 
 
 # Of LABEL_NAMES: staying in the lane hangs on the first two; the last two are seldom anything but "none".
-LABEL_WEIGHT = (3.0, 3.0, 1.0, 1.5, 1.5, 4.0, 4.0)
+LABEL_WEIGHT = (4.0, 4.0, 1.0, 1.5, 1.5, 4.0, 4.0)
 # Errors below this share of LABEL_SCALE count by their square, larger ones as they are: it is the small ones of the
 # place in the lane and of the closing speed that driving smoothly hangs on.
 LABEL_SMALL = (0.25, 0.25, 1.0, 0.5, 0.25, 0.5, 0.5)
@@ -234,7 +234,11 @@ def _label_error(read: Tensor, labels: Tensor) -> Tensor:
     far = labels.new_tensor(tuple(FAR.values())) / scale[FAR_LABELS]
     off = bent(read[..., FAR_LABELS] * scale[FAR_LABELS]) - bent(labels[..., FAR_LABELS])
     error[..., FAR_LABELS] = off * far
-    small = labels.new_tensor(LABEL_SMALL)
+    return huber(error, labels.new_tensor(LABEL_SMALL))
+
+
+def huber(error: Tensor, small: Tensor) -> Tensor:
+    """Errors [..., L]: by their square up to `small` [L], by themselves beyond, without a kink between."""
     return small * F.smooth_l1_loss(error / small, torch.zeros_like(error), reduction="none")
 
 
