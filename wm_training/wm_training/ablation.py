@@ -94,11 +94,11 @@ def run(config: AblateConfig) -> str:
         raise TrainingError(f"variant {unknown[0]!r}: wm ablate knows {', '.join(VARIANTS)}.")
     torch.set_num_threads(config.threads)
     sequences = load_sequences(config.bags)
-    rows = []
+    rows, embedded = [], dict[bool, np.ndarray]()
     for name in config.variants:
         folder = config.out / name.replace(" ", "_")
         if not (folder / METRICS_FILE).is_file():
-            _make(config, name, sequences, folder)
+            _make(config, name, sequences, folder, embedded)
         metrics = json.loads((folder / METRICS_FILE).read_text())
         _check_same(config, sequences, metrics["training"], folder)
         rows.append(row_of(name, metrics, _drive(config, folder)))
@@ -107,14 +107,21 @@ def run(config: AblateConfig) -> str:
     return markdown(rows)
 
 
-def _make(config: AblateConfig, name: str, sequences: Sequences, folder: Path) -> None:
-    """Train and measure one variant; its model folder."""
+def _make(
+    config: AblateConfig, name: str, sequences: Sequences, folder: Path, embedded: dict[bool, np.ndarray]
+) -> None:
+    """Train and measure one variant; its model folder.
+
+    embedded: what the finished encoder makes of all frames [F, E], by whether it sees the state; kept from variant to
+    variant, which differ in nothing else before the memory.
+    """
     training, held_out = split_episodes(sequences.episodes, config.held_out)
     variant = VARIANTS[name]
     chosen = training if variant.near_crashes else calm_episodes(sequences, training)
     model = new_model(config, variant)
-    embedding = None if config.encoder is None else embed(model, sequences)
-    source = BatchSource(sequences, chosen, config.length, config.seed, embedding)
+    if config.encoder is not None and variant.sees_state not in embedded:
+        embedded[variant.sees_state] = embed(model, sequences)
+    source = BatchSource(sequences, chosen, config.length, config.seed, embedded.get(variant.sees_state))
     train_variant(config, model, variant.loss, source, name)
     settings = config.budget() | {"variant": name, "bags": sequences.digest, "steps_done": config.steps}
     export_model(model, sequences, held_out, folder, settings | {"episodes_learned_from": len(chosen)})
