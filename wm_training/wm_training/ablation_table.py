@@ -28,6 +28,7 @@ def row_of(name: str, metrics: dict[str, Any], report: dict[str, Any] | None) ->
         "closed loop": None if report is None else report["success_rate"],
         "drives": None if report is None else report["episodes"],
         "steps": metrics["training"]["steps_done"],
+        "encoder": metrics["training"].get("encoder"),
     }
 
 
@@ -36,8 +37,10 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     steps = sorted({row["steps"] for row in rows})
     drives = max((row["drives"] or 0 for row in rows), default=0)
     driven = f"; success over {drives} drives" if drives else "; no closed loop was driven"
+    encoder = next((row["encoder"] for row in rows if row.get("encoder")), None)
+    what = f"all that is behind the finished encoder of model {encoder}" if encoder else "the whole model"
     lines = [
-        f"Each variant learned for {' or '.join(map(str, steps))} steps of the whole model, the same windows in the",
+        f"Each variant learned for {' or '.join(map(str, steps))} steps of {what}, the same windows in the",
         f"same order where its data allows. Errors after {JUDGED_STEP} steps, interventions only{driven}.", "",
         "| variant | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|",
     ]  # fmt: skip
