@@ -28,10 +28,12 @@ class Thing:
     length: float = 0.5
     width: float = 0.5
     yaw: float = 0.0
+    starts_s: float = 0.0  # stands until then
 
     def seen_from(self, time_s: float, x: float, y: float, yaw: float) -> dict:
         """As a box in the frame of a car at x, y, yaw."""
-        away_x, away_y = self.x + self.vx * time_s - x, self.y + self.vy * time_s - y
+        moved_s = max(0.0, time_s - self.starts_s)
+        away_x, away_y = self.x + self.vx * moved_s - x, self.y + self.vy * moved_s - y
         turn = self.yaw - yaw
         ahead = math.cos(yaw) * away_x + math.sin(yaw) * away_y - 0.5 * self.length * math.cos(turn)
         aside = math.cos(yaw) * away_y - math.sin(yaw) * away_x - 0.5 * self.length * math.sin(turn)
@@ -78,6 +80,36 @@ def test_who_walks_into_the_path_is_braked_for_while_there_is_room_to_stop(
     first = next(step for step, braking in enumerate(asked) if braking > 0.0)
     room_m = speed * (3.5 - first * STEP_S)
     assert room_m > speed * 0.25 + speed * speed / (2.0 * BRAKING_MPS2)
+
+
+@pytest.mark.parametrize("stands_s", [2.0, 2.5, 3.0, 3.5])
+@pytest.mark.parametrize("speed, pace", [(8.0, 1.5), (10.0, 2.5), (12.0, 3.0)])
+def test_who_has_stood_for_long_before_walking_is_braked_for_too(
+    demands, speed: float, pace: float, stands_s: float
+) -> None:
+    meets_s = stands_s + 2.2
+    person = Thing(BUMPER_M + speed * meets_s, -pace * 2.2, 0.0, pace, starts_s=stands_s)
+    asked = demands(person, speed, meets_s)
+    first = next(step for step, braking in enumerate(asked) if braking > 0.0)
+    assert first > 10 * stands_s
+    assert speed * (meets_s - first * STEP_S) > speed * 0.25 + speed * speed / (2.0 * BRAKING_MPS2)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("speed, pace", [(8.0, 1.5), (10.0, 2.0)])
+def test_who_walks_into_a_bend_from_inside_or_outside_is_braked_for(
+    demands, speed: float, pace: float, side: int
+) -> None:
+    curvature, meets_s = 0.02, 3.5
+    way_m = BUMPER_M + speed * meets_s
+    angle = curvature * way_m
+    x, y = math.sin(angle) / curvature, (1.0 - math.cos(angle)) / curvature  # of the path where they meet
+    across = -side * math.sin(angle), side * math.cos(angle)
+    reach = pace * meets_s
+    person = Thing(x + reach * across[0], y + reach * across[1], -pace * across[0], -pace * across[1])
+    asked = demands(person, speed, meets_s, curvature)
+    first = next(step for step, braking in enumerate(asked) if braking > 0.0)
+    assert speed * (meets_s - first * STEP_S) > speed * 0.25 + speed * speed / (2.0 * BRAKING_MPS2)
 
 
 @pytest.mark.parametrize("speed, pace", [(6.0, 1.2), (9.0, 1.5), (12.0, 3.0)])

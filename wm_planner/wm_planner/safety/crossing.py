@@ -18,10 +18,12 @@ from wm_planner.safety.corridor import along_arc, bend_of
 from wm_planner.safety.limits import Limits
 from wm_planner.safety.sightings import FAR_M, Bools, Counts, Floats, origins, returns, sectors
 
+_SIDES = np.arange(2)[:, None]  # of a thing: its right edge, its left one
+_OUTWARDS = np.array([[-1.0], [1.0]])  # sign that makes a place count as the more negative the further outside it lies
 _BREAK_M = 1.5  # two sectors whose ranges differ by more do not see one thing
 _JUMP_M = 1.0  # an edge further than this from where a standing one would be is another thing
 _PAUSE_S = 0.5  # scans further apart are not of one sequence
-_RENEWED_S = 1.5
+_PASTS, _RENEWED_S = 6, 0.5  # places remembered of every edge, and how far apart in time
 _AGE_MIN_S, _HITS_MIN = 0.3, 4  # younger edges say nothing
 _SLIP_M, _SURE_MPS = 0.1, 0.1  # error of the dead reckoning; an edge that must have moved faster than this moves
 _DOUBT = 0.6  # it moves at the middle of its bounds, times or divided by this
@@ -34,14 +36,17 @@ _ENOUGH_MPS2, _EARNEST = 2.0, 1.15  # braking is left to the planner until it ta
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """The inner edges of things ahead: where they lie, and where what is there now has lain before."""
+    """The right and the left edges of things ahead: where they lie, and where what is there now has lain before.
+
+    The right edge of what is to the left of the path is its inner one, and the other way round.
+    """
 
     stamp_ns: int
     size: int  # sectors of the whole scan
-    range_m: Floats  # [S] from the lidar; FAR_M where no edge is
-    hits: Counts  # [S] scans in a row that saw it
-    places: Floats  # [3, 3, S, 2] in base_link: now, longer ago, less long ago; right edge, middle, left of the sector
-    ages_s: Floats  # [2, S] how long ago the last two were
+    range_m: Floats  # [2, S] from the lidar; FAR_M where no edge is
+    hits: Counts  # [2, S] scans in a row that saw it
+    places: Floats  # [1 + K, 3, 2, S, 2] in base_link: now, before from long ago on; right end, middle, left of sectors
+    ages_s: Floats  # [K, 2, S] how long ago the last K were
 
 
 def follow_edges(
@@ -54,33 +59,33 @@ def follow_edges(
 ) -> Edges:
     """The edges after one more scan [72] m."""
     _, cosines, sines = sectors(len(scan))
-    ranges, seen = returns(scan)
-    edge = seen & _inner(ranges, sines[1])
-    ranges = np.where(edge, ranges, FAR_M)
-    now = np.stack([limits.lidar_x_m + ranges * cosines, ranges * sines], axis=-1)  # [3, S, 2]
-    past, ages = np.stack([now, now]), np.zeros((2, len(ranges)))
+    seen_m, seen = returns(scan)
+    edge = seen & _free_beside(seen_m)  # [2, S]
+    ranges = np.where(edge, seen_m, FAR_M)
+    now = np.stack([limits.lidar_x_m + ranges * cosines[:, None], ranges * sines[:, None]], axis=-1)  # [3, 2, S, 2]
+    past, ages = np.stack([now] * _PASTS), np.zeros((_PASTS, *edge.shape))
     hits = edge.astype(np.int64)
     if before is not None and before.size == len(scan) and 0 < stamp_ns - before.stamp_ns <= _PAUSE_S * 1e9:
         dt_s = (stamp_ns - before.stamp_ns) * 1e-9
         expected = before.range_m - speed_mps * dt_s
         origin = origins(ranges, expected)
-        known = edge & (before.hits[origin] > 0) & (np.abs(ranges - expected[origin]) <= _JUMP_M)
-        moved = _left_behind(before.places[1:, :, origin], speed_mps, yaw_rate_radps, dt_s)
-        past = np.where(known[:, None], moved, past)
-        ages = np.where(known, before.ages_s[:, origin] + dt_s, ages)
-        hits += np.where(known, before.hits[origin], 0)
-        renewed = ages[1] >= _RENEWED_S
-        past = np.where(renewed[:, None], np.stack([past[1], now]), past)
-        ages = np.where(renewed, np.stack([ages[1], np.zeros_like(ages[1])]), ages)
+        seen_before, range_before = before.hits[_SIDES, origin], expected[_SIDES, origin]
+        known = edge & (seen_before > 0) & (np.abs(ranges - range_before) <= _JUMP_M)
+        moved = _left_behind(before.places[1:, :, _SIDES, origin], speed_mps, yaw_rate_radps, dt_s)
+        past = np.where(known[..., None], moved, past)
+        ages = np.where(known, before.ages_s[:, _SIDES, origin] + dt_s, ages)
+        hits += np.where(known, seen_before, 0)
+        renewed = ages[-1] >= _RENEWED_S
+        past = np.where(renewed[..., None], np.concatenate([past[1:], now[None]]), past)
+        ages = np.where(renewed, np.concatenate([ages[1:], np.zeros((1, *edge.shape))]), ages)
     return Edges(stamp_ns, len(scan), ranges, hits, np.concatenate([now[None], past]), ages)
 
 
-def _inner(ranges: Floats, sines: Floats) -> Bools:
-    """Which sectors' neighbour on the side of straight ahead sees something else, or nothing."""
+def _free_beside(ranges: Floats) -> Bools:
+    """Beside which sectors, to the right and to the left, something else is seen or nothing, [2, S]."""
     beside = np.full((2, len(ranges)), FAR_M)
-    beside[0, :-1], beside[1, 1:] = ranges[1:], ranges[:-1]
-    towards = np.where(sines < 0.0, beside[0], beside[1])
-    return np.asarray(np.abs(towards - ranges) > _BREAK_M)
+    beside[0, 1:], beside[1, :-1] = ranges[:-1], ranges[1:]
+    return np.asarray(np.abs(beside - ranges) > _BREAK_M)
 
 
 def _left_behind(places: Floats, speed_mps: float, yaw_rate_radps: float, dt_s: float) -> Floats:
@@ -99,12 +104,12 @@ def crossing_braking(edges: Edges, age_s: float, curvature_1pm: float, speed_mps
     """
     _, cosines, sines = sectors(edges.size)
     lateral, along = along_arc(edges.places[..., 0], edges.places[..., 1], bend_of(curvature_1pm))
-    lateral *= np.where(sines[1] > 0.0, -1.0, 1.0)  # so that what is further from the path counts as more negative
-    lows, highs = np.minimum(lateral[:, 0], lateral[:, 2]), np.maximum(lateral[:, 0], lateral[:, 2])  # [3, S]
+    lateral *= _OUTWARDS  # [1 + K, 3, 2, S]
+    lows, highs = np.minimum(lateral[:, 0], lateral[:, 2]), np.maximum(lateral[:, 0], lateral[:, 2])  # [1 + K, 2, S]
     gaps = along.min(axis=1) - limits.front_bumper_m
-    low, high, gap = lows[0], highs[0], gaps[0]  # [S]
+    low, high, gap = lows[0], highs[0], gaps[0]  # [2, S]
     ages = np.maximum(edges.ages_s, _AGE_MIN_S)
-    least, most = (low - highs[1:] - _SLIP_M) / ages, (high - lows[1:]) / ages  # [2, S]
+    least, most = (low - highs[1:] - _SLIP_M) / ages, (high - lows[1:]) / ages  # [K, 2, S]
     pace = np.maximum(0.5 * (least + most), 1e-3)
     half = limits.half_width_m + limits.crossing_margin_m
     crosses = (edges.hits >= _HITS_MIN) & (edges.ages_s >= _AGE_MIN_S - 1e-9) & (least > _SURE_MPS)

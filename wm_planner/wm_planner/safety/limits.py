@@ -75,7 +75,7 @@ class Limits:
     standstill_gap_m: float = _limit(0.6, 0.0, 5.0, "m")  # kept when all has stopped
 
     # Somebody on the way into the path.
-    crossing_speed_max_mps: float = _limit(4.0, 0.0, 10.0, "m/s")  # faster ones are cars; 0: nobody is looked for
+    crossing_speed_max_mps: float = _limit(5.5, 0.0, 10.0, "m/s")  # faster ones are cars; 0: nobody is looked for
     crossing_margin_m: float = _limit(0.4, 0.0, 2.0, "m")  # beside the car
 
     # Off the route: the receiver's error (metres) plus a lane; a backstop, not lane keeping.

@@ -58,10 +58,11 @@ def returns(scan: NDArray[np.float32]) -> tuple[Floats, Bools]:
 
 
 def origins(ranges: Floats, expected: Floats) -> NDArray[np.intp]:
-    """Of every sector itself or the neighbour whose expected range comes nearest to what it sees now, [S]."""
-    own = np.arange(len(ranges))
+    """Of every sector itself or the neighbour whose expected range comes nearest to what it sees now, [..., S]."""
+    own = np.arange(ranges.shape[-1])
     around = np.clip(own + np.array([[0], [-1], [1]]), 0, len(own) - 1)  # [3, S] itself first, so that it wins a tie
-    return np.asarray(around[np.argmin(np.abs(ranges - expected[around]), axis=0), own])
+    off = np.abs(ranges[..., None, :] - expected[..., around])  # [..., 3, S]
+    return np.asarray(around[np.argmin(off, axis=-2), own])
 
 
 def _follow(ranges: Floats, seen: Bools, stamp_ns: int, before: Sightings, speed_mps: float) -> Sightings:
