@@ -135,7 +135,13 @@ def test_after_the_end_the_world_stands_and_nothing_happens_twice(session) -> No
         frame = session.answer(command(session.frame_ns, hard))
     assert frame.terminated
     assert session.answer(command(session.frame_ns, hard)) is None
-    assert tick_to_frame(session) is frame
+    assert frame.speed_mps > 1.0
+    assert frame.events
+    after = tick_to_frame(session)
+    assert np.array_equal(after.camera, frame.camera)
+    assert after.truth == frame.truth
+    assert after.terminated
+    assert (after.speed_mps, after.acceleration_mps2, after.yaw_rate_radps, after.events) == (0.0, 0.0, 0.0, [])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

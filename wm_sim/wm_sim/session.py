@@ -3,13 +3,14 @@
 READY    a new episode's world stands, traffic included, until a command of an engaged gate answers one of its frames:
          a planned one, or braking for something that is in the path from the start
 DRIVING  the world moves: with the wall (`tick`) or with each command (`answer`)
-DONE     the episode ended; the world stands until `reset`
+DONE     the episode ended; the world stands until `reset`, and its last frame tells of a car that stands
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 
 from wm_sim.contract import Simulator
@@ -82,7 +83,7 @@ class Session:
                 return None
             if self.stage is Stage.READY and self._released:
                 self.stage = Stage.DRIVING  # from this frame on the world moves
-            return self._show(self._last())
+            return self._show(_standing(self._last()) if self.stage is Stage.DONE else self._last())
         self.world.tick()
         frame = None if self._half else self._show(self.world.sense())
         self._execute()
@@ -134,6 +135,11 @@ class Session:
     def _last(self) -> Frame:
         assert self.frame is not None, "reset first"
         return self.frame
+
+
+def _standing(frame: Frame) -> Frame:
+    """The last frame of an episode as it is shown until the next: nothing moves, and nothing happens again."""
+    return replace(frame, speed_mps=0.0, acceleration_mps2=0.0, yaw_rate_radps=0.0, events=[])
 
 
 def _begins(command: Command) -> bool:
