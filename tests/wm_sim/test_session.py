@@ -139,7 +139,8 @@ def test_after_the_end_the_world_stands_and_nothing_happens_twice(session) -> No
     assert frame.events
     after = tick_to_frame(session)
     assert np.array_equal(after.camera, frame.camera)
-    assert after.truth == frame.truth
+    assert (after.true_pose, after.pose, after.truth) == (frame.true_pose, frame.pose, frame.truth)
+    assert np.array_equal(after.scan, frame.scan)
     assert after.terminated
     assert (after.speed_mps, after.acceleration_mps2, after.yaw_rate_radps, after.events) == (0.0, 0.0, 0.0, [])
 

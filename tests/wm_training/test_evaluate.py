@@ -143,17 +143,28 @@ def test_resume_drives_what_is_missing_and_gives_the_figures_of_a_run_without_in
     drive = evaluate.drive_episode
     monkeypatch.setattr(evaluate, "drive_episode", lambda *args, **more: driven.append(1) or drive(*args, **more))
     report = evaluate.evaluate(replace(asked, resume=True))
-    assert len(driven) == 5 and not journal.exists() and "interrupted" not in report
+    assert len(driven) == 5 and "interrupted" not in report
     assert without_timings(report) == without_timings(measured(agent="random", suite="all", episodes=7))
     assert json.loads(asked.json.read_text()) == report
 
 
-def test_more_drives_may_be_asked_for_when_going_on_and_all_may_be_done_already(tmp_path: Path) -> None:
+def test_an_evaluation_that_goes_on_keeps_its_drives_and_grows_by_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "report.json"
-    interrupted_after(2, episodes=3, json=file)
-    assert measured(agent="constant", episodes=2, json=file, resume=True)["episodes"] == 2
-    interrupted_after(1, episodes=2, json=file)
-    assert measured(agent="constant", episodes=4, json=file, resume=True)["episodes"] == 4
+    driven: list[int] = []
+    drive = evaluate.drive_episode
+    monkeypatch.setattr(evaluate, "drive_episode", lambda *args, **more: driven.append(1) or drive(*args, **more))
+    for episodes, in_all in ((2, 2), (4, 4), (3, 4)):
+        grown = measured(agent="constant", episodes=episodes, json=file, resume=True)
+        assert len(driven) == in_all
+        assert without_timings(grown) == without_timings(json.loads(file.read_text()))
+    assert without_timings(grown) == without_timings(measured(agent="constant", episodes=3))
+
+
+def test_a_whole_evaluation_leaves_no_journal_behind(tmp_path: Path) -> None:
+    measured(agent="constant", episodes=2, json=tmp_path / "report.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_the_drives_of_an_interrupted_run_are_neither_overwritten_nor_mixed_with_others(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The drives that an evaluation has finished, kept beside its --json file as they finish: no interruption loses any.
 
-The first line says what was asked for, each other line is a drive. A whole evaluation takes its journal away.
+The first line says what was asked for, each other line is a drive. A whole evaluation takes its journal away, unless it
+was asked to go on: then more drives may follow.
 """
 
 from __future__ import annotations
@@ -81,9 +82,7 @@ def open_journal(config: EvalConfig) -> Journal | None:
     journal = Journal(path, asked_of(config))
     if path.exists():
         if not config.resume:
-            raise TrainingError(
-                f"{path} holds the drives of an interrupted evaluation. Go on with --resume, or delete it."
-            )
+            raise TrainingError(f"{path} holds the drives of an earlier evaluation. Go on with --resume, or delete it.")
         journal.read()
     return journal
 

@@ -73,7 +73,7 @@ class EvalConfig:
     report: Path | None = None
     """Write a page with bars, a table and pictures of the worst drives to this HTML file."""
     resume: bool = False
-    """Go on with an evaluation that was interrupted: drives that finished lie beside the --json file."""
+    """Go on with the drives that lie beside the --json file, and leave them there: the evaluation can grow."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Processes; one per core unless given. The figures do not depend on it."""
     backend: eval_pool.Backend = "loky"
@@ -153,7 +153,7 @@ def evaluate(config: EvalConfig) -> dict[str, Any]:
         report["commits"] = sorted(map(str, journal.commits))
     if config.json is not None:
         write_json(config.json, report)
-    if journal is not None and not interrupted:
+    if journal is not None and not interrupted and not config.resume:
         journal.remove()
     if config.report is not None:
         from wm_training.eval_page import write_page
