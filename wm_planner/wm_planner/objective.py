@@ -11,6 +11,7 @@ from wm_dynamics.protocols import Engine
 from wm_perception.model_folder import ModelConfig
 from wm_planner.settings import check_settings, setting
 from wm_planner.solvers.protocol import Scored
+from wm_planner.stop_in_sight import BrakingAsked
 from wm_sim.action import ACCEL_MAX_MPS2, BRAKE_MAX_MPS2, STEER_MAX_RAD
 
 Array = NDArray[np.float32]
@@ -100,8 +101,9 @@ class Objective:
         lateral_per_rad: float,  # m/s² of lateral acceleration a radian of steering at the present speed
         step_s: float,
         policy: Array | None = None,  # [H, 2] what the policy would do
+        in_sight: BrakingAsked | None = None,  # what the scan asks for, where plans have to stop before it
     ) -> None:
-        self._engine, self._config, self._belief = engine, config, belief
+        self._engine, self._config, self._belief, self._in_sight = engine, config, belief, in_sight
         limits = risk_limits(config, engine.config)
         self._collision_scale = np.float32(1.0 / limits.collision)
         self._off_road_scale = np.float32(1.0 / limits.off_road)
@@ -131,6 +133,8 @@ class Objective:
         if self._policy is not None:
             value -= self._departure(physical, self._policy)
         risk = np.maximum(outcome.collision * self._collision_scale, outcome.off_road * self._off_road_scale)
+        if self._in_sight is not None:
+            risk = np.maximum(risk, self._in_sight.risk(physical))
         detail = np.stack([outcome.ret, outcome.collision, outcome.off_road, doubt], axis=1)
         return Scored(value, risk, detail)
 

@@ -29,6 +29,7 @@ from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range
 from wm_planner.settings import check_settings, setting
 from wm_planner.solvers import Bounds, Problem, Scored, Solution, SolverConfig, Verify, make_solver, solver_config
 from wm_planner.solvers.deadline import Deadline
+from wm_planner.stop_in_sight import PathAhead
 from wm_sim.action import BRAKE_MAX_MPS2, STEER_MAX_RAD, to_physical
 from wm_sim.observation import STATE_NAMES, STEP_S
 
@@ -68,6 +69,7 @@ class PlannerConfig:
     pull_away_turn: float = setting(
         0.8, "Steering, of its range, that a standing car turns aside at most to get clear; 0: none.", 0.0, 2.0
     )
+    stop_in_sight: bool = False  # accept only plans that can stop before what the scan shows
     braking: BrakingConfig | None = None  # accept only plans out of which a stop is safe; None: do not ask
 
     def __post_init__(self) -> None:
@@ -126,8 +128,9 @@ class Planner:
         return risk_limits((self._next or self.config).objective, self.engine.config)
 
     def reset(self) -> None:
-        """Forget earlier plans; the random numbers start again from the seed."""
+        """Forget earlier plans and scans; the random numbers start again from the seed."""
         self._solver = make_solver(self.config.solver, self._search, np.random.default_rng(self._seed))
+        self._path_ahead = PathAhead(self.config.limits)
 
     def reconfigure(self, config: PlannerConfig) -> None:
         """Plan by other settings from the next plan on; one that is being made stays as it was begun.
@@ -163,6 +166,7 @@ class Planner:
         deadline_s: float | None = None,
         *,
         scan: Array | None = None,
+        scan_ns: int | None = None,
         show: bool = False,
     ) -> PlanResult:
         """Plan from a belief [L] and what was observed, state vector [15] and scan [72] m: for node and agent."""
@@ -175,6 +179,7 @@ class Planner:
             yaw_rate_radps=float(state[YAW_RATE]),
             route_ahead=state[ROUTE:].reshape(-1, 2),
             scan=scan,
+            scan_ns=scan_ns,
             show=show,
         )
 
@@ -188,14 +193,16 @@ class Planner:
         yaw_rate_radps: float | None = None,
         route_ahead: Array | None = None,
         scan: Array | None = None,
+        scan_ns: int | None = None,
         show: bool = False,
     ) -> PlanResult:
         """Plan from `belief` [L] at `speed_mps` with `previous_action` [2] in force, within `deadline_s` from now.
 
         `yaw_rate_radps` tells how this car answers its steering; without it the nominal car is assumed. `route_ahead`
         [4, 2], the observation's, holds the bends to slow down for; `scan` [72] m shows what a standing car has to
-        steer clear of. `show`: keep the last iteration's candidates. Never raises for values that are not finite: the
-        answer is then full braking with the steering held.
+        steer clear of, and with `stop_in_sight` what every plan has to stop before; `scan_ns` is its stamp, None for a
+        step after the last one. `show`: keep the last iteration's candidates. Never raises for values that are not
+        finite: the answer is then full braking with the steering held.
         """
         began = self._clock()
         self._take_over()
@@ -203,11 +210,16 @@ class Planner:
         belief = np.asarray(belief, np.float32)
         if not (np.isfinite(belief).all() and math.isfinite(speed_mps) and np.isfinite(previous_action).all()):
             return self._fallback(before, speed_mps, began, samples=0)
-        bounds, lateral_per_rad = self._bounds(speed_mps, yaw_rate_radps, before, route_ahead)
+        turning_radps = self._yaw_rate(speed_mps, yaw_rate_radps, before)
+        bounds, lateral_per_rad = self._bounds(speed_mps, turning_radps, before, route_ahead)
         proposals = self._proposals(belief)
         bounds = self._clear(bounds, proposals, speed_mps, scan)
+        in_sight = None
+        if self.config.stop_in_sight and scan is not None:
+            in_sight = self._path_ahead.asks(scan, speed_mps, turning_radps, before, route_ahead, scan_ns)
+        policy = next(iter(proposals), None)
         objective = Objective(
-            self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S, next(iter(proposals), None)
+            self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S, policy, in_sight
         )
         deadline = Deadline(None if deadline_s is None else deadline_s - (self._clock() - began), self._clock)
         shown: list[Candidates] = []
@@ -228,15 +240,20 @@ class Planner:
         finite = np.isfinite(proposals).all(axis=(1, 2))
         return proposals if finite.all() else proposals[finite]
 
+    def _yaw_rate(self, speed_mps: float, yaw_rate_radps: float | None, before: Array) -> float:
+        """What was measured; where nothing was, what the nominal car does."""
+        if yaw_rate_radps is not None and math.isfinite(yaw_rate_radps):
+            return yaw_rate_radps
+        speed = max(speed_mps, 0.0)
+        return speed / effective_wheelbase(speed, self.config.limits) * math.tan(float(before[0]) * STEER_MAX_RAD)
+
     def _bounds(
-        self, speed_mps: float, yaw_rate_radps: float | None, before: Array, route_ahead: Array | None
+        self, speed_mps: float, yaw_rate_radps: float, before: Array, route_ahead: Array | None
     ) -> tuple[Bounds, float]:
         """What the gate and the bends ahead allow, in action units, and m/s² of lateral acceleration a rad."""
         limits, steering = self.config.limits, float(before[0]) * STEER_MAX_RAD
         speed = max(speed_mps, 0.0)
         lateral_per_rad = speed * speed / effective_wheelbase(speed, limits)
-        if yaw_rate_radps is None or not math.isfinite(yaw_rate_radps):
-            yaw_rate_radps = lateral_per_rad * math.tan(steering) / max(speed, 1e-3)
         low, high = steering_range(speed, yaw_rate_radps, steering, limits)
         slew = steering_rate_bound(speed, steering, limits) * STEP_S / STEER_MAX_RAD
         bounds = Bounds(

@@ -60,6 +60,12 @@ class PlannerNode(StackNode):
             read_only=False,
         )
         self.declare(
+            "stop_in_sight",
+            False,
+            "Accept only plans that can stop before what the scan shows, by the gate's measure.",
+            read_only=False,
+        )
+        self.declare(
             "braking_tail",
             False,
             "Accept only plans out of which the model sees a safe stop; one chunk of work more.",
@@ -157,8 +163,11 @@ class PlannerNode(StackNode):
             self.planner.reset()
         deadline_s, show = self.live["deadline_s"] or None, self.markers_wanted()
         with self.measure("plan"):
-            scan = self.scan_at(to_ns(belief.source_stamp))
-            result = self.planner.plan_from(ndarray(belief.latent), state, deadline_s, scan=scan, show=show)
+            stamp_ns = to_ns(belief.source_stamp)
+            scan = self.scan_at(stamp_ns)
+            result = self.planner.plan_from(
+                ndarray(belief.latent), state, deadline_s, scan=scan, scan_ns=stamp_ns, show=show
+            )
         self.answer = self.message(result, belief)
         self.plan.publish(self.answer)
         self.count(result, deadline_s)
@@ -170,7 +179,7 @@ class PlannerNode(StackNode):
             self.markers.publish(markers_msg(looked_at, belief.source_stamp))
 
     def scan_at(self, stamp_ns: int) -> np.ndarray | None:
-        """The scan [72] of that moment, where one was heard: a standing car steers clear of what it shows."""
+        """The scan [72] of that moment, where one was heard: plans steer clear of what it shows, or stop before it."""
         return next((scan for stamp, scan in reversed(self.scans) if stamp == stamp_ns), None)
 
     def message(self, result: PlanResult, belief: Belief) -> Plan:
