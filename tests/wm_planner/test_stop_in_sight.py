@@ -90,6 +90,11 @@ def test_far_away_the_bend_of_the_road_tells_what_is_in_the_way(scan_of, box):
     assert least(STRAIGHT_ROUTE) == 0.0
 
 
+@pytest.mark.parametrize("route", [None, np.full((4, 2), np.nan, np.float32)], ids=["none", "not finite"])
+def test_without_a_route_the_road_goes_on_as_the_car_does(asked, route):
+    assert np.array_equal(asked(13.0, route=route), asked(13.0))
+
+
 def test_somebody_who_walks_into_the_way_is_braked_for(scan_of, box):
     path, speed_mps = PathAhead(LIMITS), 8.0
     for step in range(15):

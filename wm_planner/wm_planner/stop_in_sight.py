@@ -65,7 +65,9 @@ class PathAhead:
         sightings = self._follow(scan, speed_mps, yaw_rate_radps, float(before[0]) * STEER_MAX_RAD, stamp_ns).sightings
         if sightings is None or may_pull_away(speed_mps):
             return None
-        road = sightings.curvature_1pm if route_ahead is None else _road_curvature(route_ahead)
+        road = sightings.curvature_1pm
+        if route_ahead is not None and np.isfinite(route_ahead).all():
+            road = _road_curvature(route_ahead)
         turns = np.tan(ANGLES * STEER_MAX_RAD) / effective_wheelbase(speed_mps, limits)
         inside, gap_m = in_corridor(sightings, 0.0, np.array([sightings.curvature_1pm, road, *turns]), limits)
         gain_mps = max(0.0, float(before[1])) * ACCEL_MAX_MPS2 * limits.actuator_lag_s
