@@ -14,7 +14,7 @@ from wm_planner.pull_away import ANGLES, may_pull_away
 from wm_planner.safety.corridor import NEAR_M, in_corridor
 from wm_planner.safety.crossing import crossing_braking
 from wm_planner.safety.limits import Limits, effective_wheelbase
-from wm_planner.safety.scan_check import braking_for, update_edges, update_sightings
+from wm_planner.safety.scan_check import ROAD_MPS, braking_for, update_edges, update_sightings
 from wm_planner.safety.types import GateState, Inputs
 from wm_sim.action import ACCEL_MAX_MPS2, STEER_MAX_RAD
 from wm_sim.observation import ROUTE_LOOKAHEAD_M, STEP_S
@@ -24,7 +24,6 @@ Floats = NDArray[np.float64]
 
 _STEPS = 4  # of a plan whose mean steering and mean braking are held against the scan
 _LATER_MPS2 = 1.5  # less than this may be left to later plans
-_ROAD_MPS = 6.0  # slower, a car may be on its way round a thing that stands in its lane
 _ROUTE_M = (ROUTE_LOOKAHEAD_M[0] + ROUTE_LOOKAHEAD_M[1]) / 2.0  # where the stretch between these points lies
 
 
@@ -74,7 +73,7 @@ class PathAhead:
         asked = np.where(inside, braking_for(sightings, gap_m, speed_mps, gain_mps, limits), 0.0)  # [2 + 41, S]
         near = gap_m <= NEAR_M
         driven, along_road = np.where(near[0], 0.0, asked[0]), asked[1]
-        if speed_mps <= _ROAD_MPS:
+        if speed_mps <= ROAD_MPS:
             along_road = np.where(near[1], 0.0, along_road)
         # Far away a twitch of the wheel moves a path by a lane: what lies there counts in the path driven as well.
         turned = np.where(near[2:], asked[2:], np.minimum(asked[2:], driven)).max(axis=1)

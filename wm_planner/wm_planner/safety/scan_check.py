@@ -22,7 +22,7 @@ _EARNEST = 1.4  # brake this much harder than the bare minimum: brakes differ, a
 _DEEP = 0.3  # at this depth of an RSS violation, brake with all there is
 _TURNS = np.array([0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0])  # from the path driven to the one wanted
 _TURN_MIN_RAD = 2e-3
-_ROAD_MPS = 6.0  # slower, a car may be on its way round a thing that stands in its lane
+ROAD_MPS = 6.0  # slower, a car may be on its way round a thing that stands in its lane
 _REFUSED_MPS2, _WORSE = 2.0, 1.25  # a turn over something that asks for so much more braking than there is is refused
 _SHARP_RAD, _NO_BETTER = 0.04, 0.97  # and so is a sharp one that does not lead out of what there is
 
@@ -86,7 +86,7 @@ def watch_path(
     inside, gap = in_corridor(sightings, age_s, paths, limits)
     near = gap <= NEAR_M
     inside[:4] &= ~near[:4]
-    inside[4] &= (~near[4] | (speed_mps > _ROAD_MPS)) & (route is not None and memory.pose is not None)
+    inside[4] &= (~near[4] | (speed_mps > ROAD_MPS)) & (route is not None and memory.pose is not None)
     inside[5:] &= near[5:]
     if speed_mps <= limits.standing_mps:
         touching = (inside[5] | inside[8]) & (np.minimum(gap[5], gap[8]) < limits.standstill_gap_m)
