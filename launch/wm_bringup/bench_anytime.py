@@ -21,7 +21,7 @@ from wm_bringup.paths import MODEL, find_model
 
 if TYPE_CHECKING:
     from wm_dynamics.protocols import Engine
-    from wm_planner.planner import PlanResult
+    from wm_planner.plan_result import PlanResult
 
 UNHURRIED = (1024, 512, 256)  # candidates of each iteration, without a deadline
 PER_DRIVE = 60  # plans of one drive at most, so that few plans still see many scenes
@@ -122,7 +122,8 @@ def meet(engine: Engine, config: AnytimeBench) -> list[Moment]:
 
 def judge(engine: Engine, config: AnytimeBench, moments: list[Moment], deadline_ms: float) -> dict[str, Any]:
     """The same moments under a deadline. Regrets are of moments where both plans are safe."""
-    from wm_planner.planner import Planner, Status
+    from wm_planner.plan_result import Status
+    from wm_planner.planner import Planner
     from wm_planner.planner_settings import planner_config
 
     planner = Planner(engine, planner_config({"solver": config.solver, "search": config.search}))

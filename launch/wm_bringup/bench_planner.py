@@ -1,8 +1,8 @@
 """`wm bench planner`: what a full plan costs while driving, and where the time goes.
 
-All planners answer the same frames of the same drives in turn, so that they see the same machine. Four parts: the
+All planners answer the same frames of the same drives in turn, so that they see the same machine. Five parts: the
 default plan over many frames; one change at a time in engine, solver and size; planners of others inside the same
-model; arithmetic a second beside plain sgemm.
+model; what screening leaves out; arithmetic a second beside plain sgemm.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ class PlannerBench:
     """Plans of every other engine, solver and size; 0 leaves them out."""
     peer_plans: int = 100
     """Plans of every peer; 0 leaves them out."""
+    screening_plans: int = 500
+    """Plans of every margin of screening, to count what is left out and what it changes; 0 leaves them out."""
     curve: Path | None = None
     """Also drive with searches of several sizes and deadlines; score against plan time into this PNG."""
     curve_drives: int = 11
@@ -87,7 +89,8 @@ def check(config: PlannerBench) -> None:
 
     if config.family != "all" and config.family not in FAMILIES:
         raise BringupError(f"unknown scenario {config.family}: choose all or one of {', '.join(FAMILIES)}.")
-    if config.plans < 1 or config.sweep_plans < 0 or config.peer_plans < 0 or config.curve_drives < 1:
+    optional = config.sweep_plans, config.peer_plans, config.screening_plans
+    if min(config.plans, config.curve_drives) < 1 or min(optional) < 0:
         raise BringupError("bench planner: --plans and --curve-drives must be more than 0, the others not negative.")
     if not 0 <= config.seed < 2**31:
         raise BringupError(f"bench planner --seed {config.seed}: choose 0 to {2**31 - 1}.")
@@ -111,10 +114,17 @@ def measure(config: PlannerBench, scratch: Path) -> dict[str, Any]:
     if config.sweep_plans:
         rows += timed(config, engines, "sweep", searching(engines, sweep(base, usable)), config.sweep_plans)
     if config.peer_plans:
-        alike = [replace(it, engine=name) for name in on_cpu for it in default]
+        kinds = [replace(it, engine=name) for name in on_cpu for it in default]
+        alike = [replace(it, screened=screened) for screened in (True, False) for it in kinds]
         others, absent = peers(config.model, default)
         rows += timed(config, engines, "peers", {**searching(engines, alike), **others}, config.peer_plans)
         missing += absent
+    screening = []
+    if config.screening_plans:
+        from wm_bringup.bench_planner_screening import screening_rows
+
+        eyes = engines.get("onnxruntime", 1, model.horizon)
+        screening = screening_rows(eyes, config.family, config.seed, config.screening_plans)
     rates = measured_rates(config.model, on_cpu, CHUNKS, RATE_ROUNDS)
     result: dict[str, Any] = {
         "bench": "planner",
@@ -124,6 +134,7 @@ def measure(config: PlannerBench, scratch: Path) -> dict[str, Any]:
         "family": config.family,
         "seed": config.seed,
         "plans": rows,
+        "screening": screening,
         "gflops": [{"name": name, "median": _rounded(statistics.median(them)), "high": _rounded(max(them))}
                    for name, them in rates.items()],
         "missing": missing,
@@ -154,6 +165,7 @@ def usable_engines(engines: Engines, horizon: int) -> tuple[list[str], list[str]
 def sweep(base: Search, usable: Sequence[str]) -> list[Search]:
     """One change at a time from the default, each on one thread and on two; the default itself drives."""
     changed = [base]
+    changed += [replace(base, screened=False)]
     changed += [replace(base, engine=name) for name in usable if name != base.engine]
     changed += [replace(base, solver=name) for name in SOLVERS]
     changed += [replace(base, candidates=size) for size in SIZES]
@@ -177,7 +189,7 @@ def peers(model: Path, default: Sequence[Search]) -> tuple[dict[Search, Contende
     for peer, ours in itertools.product(PEERS, default):
         if peer.missing() is None:
             size = (sum(ours.candidates) // peer.iterations,) * peer.iterations
-            search = replace(ours, engine="torch", solver=peer.name, candidates=size)
+            search = replace(ours, engine="torch", solver=peer.name, candidates=size, screened=False)
             found[search] = peer.make(imagination, size, ours.threads)
     return found, [sentence for peer in PEERS if (sentence := peer.missing())]
 
@@ -229,14 +241,18 @@ def figures(rows: Sequence[Mapping[str, Any]], gflops: Sequence[Mapping[str, Any
 
 
 def _peer_ratios(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
-    """Median of the fastest of the others over that of each of our engines, for each number of threads."""
+    """Median of the fastest of the others over that of each of our engines, for each number of threads.
+
+    The others, PyTorch eager under our own solver among them, imagine every candidate; ours with and without screening.
+    """
     for threads in (1, 2):
         alike = [row for row in rows if row["part"] == "peers" and row["threads"] == threads]
-        others = [row["p50_ms"] for row in alike if row["engine"] == "torch"]
+        others = [row["p50_ms"] for row in alike if row["engine"] == "torch" and not row["screened"]]
         for row in alike if others else ():
             if row["engine"] != "torch":
                 engine = "" if row["engine"] == "onnxruntime" else f"{row['engine']}, "
-                yield f"× fastest peer, {engine}{threads} thread{'s' * (threads > 1)}", min(others) / row["p50_ms"]
+                name = f"× fastest peer, {engine}{threads} thread{'s' * (threads > 1)}"
+                yield name if row["screened"] else f"{name}, unscreened", min(others) / row["p50_ms"]
 
 
 def _rounded(value: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ class Search:
     candidates: tuple[int, ...] = (256, 128, 64)  # of each iteration
     horizon: int = 12  # steps
     threads: int = 1
+    screened: bool = True  # False: every candidate is imagined, not only those that may count
 
     @property
     def size(self) -> str:
@@ -56,7 +58,7 @@ class Search:
             return f"none, {self.horizon} steps"
         alike = len(self.candidates) > 1 and len(set(self.candidates)) == 1
         sizes = f"{len(self.candidates)} × {self.candidates[0]}" if alike else ", ".join(map(str, self.candidates))
-        return f"{sizes}, {self.horizon} steps"
+        return f"{sizes}, {self.horizon} steps{'' if self.screened else ', unscreened'}"
 
 
 class Engines:
@@ -103,7 +105,8 @@ class SearchContender:
         self.threads = search.threads
         settings: Any = solver_config(search.solver, search.candidates)
         settings = replace(settings, horizon=search.horizon)
-        self._planner = Planner(engine, PlannerConfig(solver=search.solver, search=settings))
+        config = PlannerConfig(solver=search.solver, search=settings)
+        self._planner = Planner(engine, config if search.screened else replace(config, screening_margin=math.inf))
 
     def reset(self) -> None:
         self._planner.reset()

@@ -29,7 +29,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
 def wide_console() -> Console:
     """Standard output, with room for a table where it is not a terminal."""
     console = Console()
-    return console if console.is_terminal else Console(width=110)
+    return console if console.is_terminal else Console(width=120)
 
 
 def busy(machine: Mapping[str, Any]) -> str:
@@ -47,6 +47,8 @@ def show(result: Mapping[str, Any]) -> None:
         rows = [row for row in result["plans"] if row["part"] == part]
         if rows:
             console.print(_plans(f"{title}: {rows[0]['count']:,} plans each", rows))
+    if result["screening"]:
+        console.print(_screening(result["screening"]))
     console.print(_rates(result["gflops"]))
     if "curve" in result:
         console.print(_curve(result["curve"]))
@@ -84,6 +86,17 @@ def _plans(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
             f"{row['p99_ms']:.1f}", f"{row['max_ms']:.1f}", f"{row['cpu_p50_ms']:.1f}",
             f"{row['p50_ms'] / firsts[row['threads']]:.2f}",
         )  # fmt: skip
+    return table
+
+
+def _screening(rows: Sequence[Mapping[str, Any]]) -> Table:
+    title = f"Candidates left out unimagined: {rows[0]['plans']:,} plans each"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for name in ("screening_margin", "imagined, mean", "plans unlike the first", "p50 ms"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        margin = "inf" if row["margin"] is None else f"{row['margin']:g}"
+        table.add_row(margin, f"{row['imagined_mean']:.0f}", str(row["unlike"]), f"{row['p50_ms']:.1f}")
     return table
 
 

@@ -41,7 +41,7 @@ def moments() -> list[Moment]:
 
 def test_less_time_gives_fewer_candidates_and_more_regret(moments: list[Moment]) -> None:
     hurried, calm = (judge(Valley(), AnytimeBench(), moments, ms) for ms in (0.001, 1e6))
-    assert hurried["samples"] == 64 and calm["samples"] == 448
+    assert 64 <= hurried["samples"] <= 256 and calm["samples"] == 448  # one iteration at most
     assert hurried["late"] == 1.0 and calm["late"] == 0.0
     assert hurried["regret_mean"] > calm["regret_mean"] > -0.2
     assert hurried["infeasible"] == hurried["infeasible_unhurried"] == 0.25  # the last belief allows nothing

@@ -14,6 +14,7 @@ from wm_bringup.bench_planner_curve import Drives, Point, curve_points, plot
 from wm_bringup.bench_planner_drive import Engines, Moment, Search, SearchContender, plan_while_driving, tuning_episodes
 from wm_bringup.bench_planner_flops import score_flops
 from wm_bringup.bench_planner_peers import PEERS, Imagination, Peer
+from wm_bringup.bench_planner_screening import screening_rows
 from wm_bringup.bench_planner_table import busy
 from wm_bringup.cli import main
 from wm_bringup.errors import BringupError
@@ -71,13 +72,20 @@ def test_a_missing_peer_says_what_to_install() -> None:
 def test_peers_get_as_many_rollouts_a_plan_up_to_one_an_iteration() -> None:
     found, _ = peers(MODEL, [Search()])
     for search in found:
-        assert 448 - len(search.candidates) < sum(search.candidates) <= 448
+        assert 448 - len(search.candidates) < sum(search.candidates) <= 448 and not search.screened
+
+
+def test_screening_imagines_less_for_the_same_plans(engine) -> None:
+    every, *screened = screening_rows(engine, "all", 500_000, 8)
+    assert every["margin"] is None and every["imagined_mean"] == 448 and every["unlike"] == 0
+    for row in screened:
+        assert row["plans"] == 8 and 192 <= row["imagined_mean"] < 448 and row["unlike"] == 0
 
 
 def test_the_sweep_changes_one_thing_at_a_time() -> None:
     base = Search()
     for search in sweep(base, ["onnxruntime", "torch"]):
-        names = ("engine", "solver", "candidates", "horizon")
+        names = ("engine", "solver", "candidates", "horizon", "screened")
         assert sum(getattr(search, name) != getattr(base, name) for name in names) <= 1
     assert {search.threads for search in sweep(base, ["onnxruntime"])} == {1, 2}
 
@@ -124,8 +132,8 @@ def test_all_families_take_turns_before_the_next_seed() -> None:
     assert begun[-1] == (next(iter(FAMILIES)), 500_001)
 
 
-def row(part: str, engine: str, threads: int, p50: float, p99: float = 0.0) -> dict:
-    return {"part": part, "engine": engine, "threads": threads, "p50_ms": p50, "p99_ms": p99}
+def row(part: str, engine: str, threads: int, p50: float, p99: float = 0.0, screened: bool = True) -> dict:
+    return {"part": part, "engine": engine, "threads": threads, "p50_ms": p50, "p99_ms": p99, "screened": screened}
 
 
 def test_figures_compare_with_the_fastest_peer_and_say_what_is_met() -> None:
@@ -135,8 +143,10 @@ def test_figures_compare_with_the_fastest_peer_and_say_what_is_met() -> None:
         row("sweep", "torch", 1, 1.0),  # not of the same run as the peers
         row("peers", "onnxruntime", 1, 20.0),
         row("peers", "openvino", 1, 10.0),
-        row("peers", "torch", 1, 120.0),
-        row("peers", "torch", 1, 90.0),
+        row("peers", "onnxruntime", 1, 30.0, screened=False),
+        row("peers", "torch", 1, 60.0),  # screened as ours is, which no peer does
+        row("peers", "torch", 1, 120.0, screened=False),
+        row("peers", "torch", 1, 90.0, screened=False),
     ]
     gflops = [
         {"name": "score 64 x 12, onnxruntime", "median": 60.0},
@@ -146,6 +156,7 @@ def test_figures_compare_with_the_fastest_peer_and_say_what_is_met() -> None:
     found = {entry["name"]: entry for entry in figures(rows, gflops)}
     assert found["× fastest peer, 1 thread"]["value"] == 4.5
     assert found["× fastest peer, openvino, 1 thread"]["value"] == 9.0
+    assert found["× fastest peer, 1 thread, unscreened"]["value"] == 3.0
     assert "× fastest peer, 2 threads" not in found
     assert found["score graph, share of the sgemm peak"]["value"] == 0.5
     assert {name for name, entry in found.items() if not entry["met"]} == {

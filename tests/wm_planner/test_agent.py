@@ -9,7 +9,8 @@ import pytest
 
 from wm_planner.agent import Agent, AgentConfig
 from wm_planner.objective import ObjectiveConfig
-from wm_planner.planner import PlannerConfig, Status
+from wm_planner.plan_result import Status
+from wm_planner.planner import PlannerConfig
 from wm_planner.safety import Reason, Source, State
 
 # The test's policy knows neither lane nor car: it is a hint here, and the search drives.

@@ -1,5 +1,7 @@
 """Plans are accepted only where a stop out of them is safe, when that is asked for."""
 
+import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 
 from wm_planner import PlannerError
 from wm_planner.braking_tail import BrakingConfig, braking_tails, stop_risk
-from wm_planner.planner import Planner, PlannerConfig, Status
+from wm_planner.plan_result import Status
+from wm_planner.planner import Planner, PlannerConfig
 from wm_planner.solvers import SOLVERS, Scored
 from wm_planner.solvers.deadline import Deadline
 
@@ -119,10 +122,11 @@ def test_the_deadline_leaves_room_for_the_verification(name, free, make, verifyi
 
 def test_the_planner_asks_for_stops_only_when_told(lane_engine, car):
     belief, still = car(lateral=0.3), np.zeros(2, np.float32)
-    plain = Planner(lane_engine).plan(belief, 10.0, still)
+    every = PlannerConfig(screening_margin=math.inf)
+    plain = Planner(lane_engine, every).plan(belief, 10.0, still)
     assert lane_engine.scored == plain.samples == 448
     lane_engine.scored = 0
-    verified = Planner(lane_engine, PlannerConfig(braking=BrakingConfig())).plan(belief, 10.0, still)
+    verified = Planner(lane_engine, replace(every, braking=BrakingConfig())).plan(belief, 10.0, still)
     assert verified.status is Status.OK and verified.samples == 448 and lane_engine.scored == 448 + 64
     np.testing.assert_array_equal(verified.actions, plain.actions)  # an empty lane: every stop is safe
 

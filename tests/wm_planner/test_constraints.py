@@ -11,7 +11,8 @@ import yaml
 from wm_dynamics.protocols import Outcome
 from wm_perception.model_folder import ModelConfig, read_model_config, write_model_config
 from wm_planner.objective import Objective, ObjectiveConfig, risk_limits
-from wm_planner.planner import Planner, PlannerConfig, Status
+from wm_planner.plan_result import Status
+from wm_planner.planner import Planner, PlannerConfig
 
 STILL = np.zeros(2, np.float32)
 MEASURED = {"collision": {0.02: 0.0, 0.05: 0.1, 0.1: 0.3}, "off_road": {0.05: 0.4, 0.2: 0.6}}

@@ -9,7 +9,8 @@ import pytest
 from wm_dynamics.protocols import Outcome
 from wm_planner import PlannerError
 from wm_planner.objective import Objective, ObjectiveConfig
-from wm_planner.planner import Planner, PlannerConfig, Status, predicted_speed
+from wm_planner.plan_result import Status, predicted_speed
+from wm_planner.planner import Planner, PlannerConfig
 from wm_planner.solvers import ICemConfig
 
 STILL = np.zeros(2, np.float32)
@@ -111,7 +112,7 @@ def test_the_same_seed_gives_the_same_plans_again_after_reset(lane_engine, car):
 
 def test_a_short_deadline_gives_a_timeout_with_fewer_samples(lane_engine, car):
     readings = iter(np.arange(0.0, 1e4, 1.0))
-    planner = Planner(lane_engine, clock=lambda: next(readings))
+    planner = Planner(lane_engine, PlannerConfig(screening_margin=math.inf), clock=lambda: next(readings))
     plan = planner.plan(car(), 10.0, STILL, deadline_s=8.0)
     assert plan.status is Status.TIMEOUT
     assert 64 <= plan.samples < 448 and plan.samples == lane_engine.scored

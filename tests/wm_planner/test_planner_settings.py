@@ -9,7 +9,8 @@ import pytest
 from wm_planner import PlannerError
 from wm_planner.braking_tail import BrakingConfig
 from wm_planner.objective import ObjectiveConfig
-from wm_planner.planner import Planner, PlannerConfig, Status
+from wm_planner.plan_result import Status
+from wm_planner.planner import Planner, PlannerConfig
 from wm_planner.planner_settings import CHOICES, SEARCHES, WEIGHTS, parse_settings, planner_config
 from wm_planner.solvers import SOLVERS, ICemConfig, MppiConfig
 
@@ -142,7 +143,7 @@ def test_a_plan_that_ends_past_its_deadline_says_timeout_though_it_is_complete(l
 
 @pytest.mark.parametrize("name", list(SOLVERS))
 def test_the_last_iteration_s_candidates_are_shown_when_asked_for_and_do_not_change_the_plan(lane_engine, car, name):
-    config = planner_config({"solver": name})
+    config = planner_config({"solver": name, "screening_margin": math.inf})
     blind = plan(Planner(lane_engine, config), car)
     seen = plan(Planner(lane_engine, config), car, show=True)
     assert blind.candidates is None

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from wm_planner.path import plan_path
-from wm_planner.planner import Candidates, Planner, predicted_speed
+from wm_planner.plan_result import Candidates, predicted_speed
+from wm_planner.planner import Planner
 from wm_planner.rollouts import rollouts
 from wm_ros.markers import ALARM, gradient
 from wm_sim.action import to_physical

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from wm_dynamics.protocols import Engine
 from wm_perception.scan_memory import ScanMemory
 from wm_planner.gated import LockstepGate
-from wm_planner.planner import PREVIOUS, Planner, PlannerConfig, PlanResult
+from wm_planner.plan_result import PlanResult
+from wm_planner.planner import PREVIOUS, Planner, PlannerConfig
 from wm_planner.safety import Decision, Limits, shipped_limits
 from wm_planner.safety.route import Pose
 

@@ -128,15 +128,22 @@ class Objective:
             - np.float32(config.disagreement_weight) * doubt
             - np.float32(config.collision_weight) * outcome.collision
             - np.float32(config.off_road_weight) * outcome.off_road
-            - self._discomfort(physical)
+            - self._certain_cost(physical)
         )
-        if self._policy is not None:
-            value -= self._departure(physical, self._policy)
         risk = np.maximum(outcome.collision * self._collision_scale, outcome.off_road * self._off_road_scale)
         if self._in_sight is not None:
             risk = np.maximum(risk, self._in_sight.risk(physical))
         detail = np.stack([outcome.ret, outcome.collision, outcome.off_road, doubt], axis=1)
         return Scored(value, risk, detail)
+
+    def certain_cost(self, actions: Array) -> Array:
+        """What sequences [N, H, 2] lose of their value whatever the model says of them [N], never below 0."""
+        return self._certain_cost(_physical(actions))
+
+    def _certain_cost(self, physical: Array) -> Array:
+        """Discomfort and departure from the policy [N]; physical [2, N, H]."""
+        cost = self._discomfort(physical)
+        return cost if self._policy is None else cost + self._departure(physical, self._policy)
 
     def _discomfort(self, physical: Array) -> Array:
         """Mean squared change from step to step, the first from the action in force [N]. physical [2, N, H]."""

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
 from functools import partial
 
 import numpy as np
@@ -14,23 +13,24 @@ from wm_dynamics.protocols import Engine
 from wm_planner.bends import most_acceleration
 from wm_planner.braking_tail import BrakingConfig, stop_risk
 from wm_planner.errors import PlannerError
-from wm_planner.objective import (
-    COLLISION,
-    DISAGREEMENT,
-    OFF_ROAD,
-    RETURN,
-    Objective,
-    ObjectiveConfig,
-    RiskLimits,
-    risk_limits,
-)
+from wm_planner.objective import Objective, ObjectiveConfig, RiskLimits, risk_limits
+from wm_planner.plan_result import Candidates, PlanResult, full_braking, plan_found
 from wm_planner.pull_away import may_pull_away, steering_to_start
 from wm_planner.safety.limits import Limits, effective_wheelbase, steering_range, steering_rate_bound
 from wm_planner.settings import check_settings, setting
-from wm_planner.solvers import Bounds, Problem, Scored, Solution, SolverConfig, Verify, make_solver, solver_config
+from wm_planner.solvers import (
+    Bounds,
+    Problem,
+    Scored,
+    Screen,
+    SolverConfig,
+    Verify,
+    make_solver,
+    solver_config,
+)
 from wm_planner.solvers.deadline import Deadline
 from wm_planner.stop_in_sight import PathAhead
-from wm_sim.action import BRAKE_MAX_MPS2, STEER_MAX_RAD, to_physical
+from wm_sim.action import BRAKE_MAX_MPS2, STEER_MAX_RAD
 from wm_sim.observation import STATE_NAMES, STEP_S
 
 Array = NDArray[np.float32]
@@ -38,15 +38,6 @@ Array = NDArray[np.float32]
 SPEED, YAW_RATE, PREVIOUS, ROUTE = (
     STATE_NAMES.index(name) for name in ("speed_mps", "yaw_rate_radps", "previous_steer", "route_10_x")
 )
-
-
-class Status(IntEnum):
-    """wm_msgs/Plan.status."""
-
-    OK = 0
-    INFEASIBLE = 1  # nothing evaluated was safe enough; this is the least risky
-    FALLBACK = 2  # the belief or every outcome was not finite: full braking
-    TIMEOUT = 3  # the deadline cut the search, or passed; this is the best so far
 
 
 @dataclass(frozen=True)
@@ -69,39 +60,15 @@ class PlannerConfig:
     pull_away_turn: float = setting(
         0.8, "Steering, of its range, that a standing car turns aside at most to get clear; 0: none.", 0.0, 2.0
     )
+    screening_margin: float = setting(
+        0.5,
+        "Return that a candidate may promise beyond the best so far before it is left out unimagined; inf: none is.",
+    )
     stop_in_sight: bool = False  # accept only plans that can stop before what the scan shows
     braking: BrakingConfig | None = None  # accept only plans out of which a stop is safe; None: do not ask
 
     def __post_init__(self) -> None:
         check_settings(self, "planner")
-
-
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """What the last iteration of a search evaluated."""
-
-    actions: Array  # [N, H, 2]
-    value: Array  # [N] larger is better
-    risk: Array  # [N] in units of what is allowed
-
-
-@dataclass(frozen=True, eq=False)
-class PlanResult:
-    """A plan: controls from the frame on, one every step."""
-
-    actions: Array  # [H, 2]
-    steering_angle: Array  # [H] rad
-    acceleration: Array  # [H] m/s²
-    speed: Array  # [H] m/s, at the end of each step
-    expected_return: float
-    collision_prob: float  # 0..1
-    off_road_prob: float  # 0..1
-    disagreement: float  # over its validation p95
-    value: float  # what the objective makes of it all
-    solve_ms: float
-    samples: int
-    status: Status
-    candidates: Candidates | None = None  # where they were asked for
 
 
 class Planner:
@@ -225,15 +192,21 @@ class Planner:
         shown: list[Candidates] = []
         watch = partial(_keep, shown) if show else None
         verify = self._verify(objective, bounds)
-        solution = self._solver.solve(Problem(objective, bounds, proposals, deadline, verify, watch))
+        solution = self._solver.solve(
+            Problem(objective, bounds, proposals, deadline, verify, watch, self._screen(objective))
+        )
         if not solution.finite:
             return self._fallback(before, speed_mps, began, solution.samples)
-        return self._result(solution, speed_mps, began, deadline_s, next(iter(shown), None))
+        return plan_found(solution, speed_mps, self._clock() - began, deadline_s, next(iter(shown), None))
 
     def _verify(self, objective: Objective, bounds: Bounds) -> Verify | None:
         if self.config.braking is None:
             return None
         return partial(stop_risk, score=objective, bounds=bounds, config=self.config.braking, chunk=self._search.chunk)
+
+    def _screen(self, objective: Objective) -> Screen | None:
+        margin = self.config.screening_margin
+        return None if math.isinf(margin) else Screen(objective.certain_cost, margin)
 
     def _proposals(self, belief: Array) -> Array:
         proposals = np.asarray(self.engine.propose(belief), np.float32)
@@ -291,69 +264,10 @@ class Planner:
         most = most_acceleration(speed_mps, route_ahead, lateral, self.config.bend_braking_mps2)
         return 1.0 if most > 0.0 else max(most / BRAKE_MAX_MPS2, -1.0)
 
-    def _result(
-        self,
-        solution: Solution,
-        speed_mps: float,
-        began: float,
-        deadline_s: float | None,
-        candidates: Candidates | None,
-    ) -> PlanResult:
-        took_s = self._clock() - began
-        if not solution.feasible:
-            status = Status.INFEASIBLE
-        elif not solution.complete or (deadline_s is not None and took_s > deadline_s):
-            status = Status.TIMEOUT
-        else:
-            status = Status.OK
-        steering_angle, acceleration = to_physical(solution.actions)
-        detail = solution.detail
-        return PlanResult(
-            actions=solution.actions,
-            steering_angle=steering_angle,
-            acceleration=acceleration,
-            speed=predicted_speed(speed_mps, acceleration),
-            expected_return=float(detail[RETURN]),
-            collision_prob=float(detail[COLLISION]),
-            off_road_prob=float(detail[OFF_ROAD]),
-            disagreement=float(detail[DISAGREEMENT]),
-            value=solution.value,
-            solve_ms=took_s * 1e3,
-            samples=solution.samples,
-            status=status,
-            candidates=candidates,
-        )
-
     def _fallback(self, before: Array, speed_mps: float, began: float, samples: int) -> PlanResult:
-        """Full braking with the steering held."""
+        """Full braking; what the search remembers is forgotten."""
         self._solver.reset()
-        actions = np.empty((self._search.horizon, 2), np.float32)
-        actions[:, 0], actions[:, 1] = before[0], -1.0
-        steering_angle, acceleration = to_physical(actions)
-        return PlanResult(
-            actions=actions,
-            steering_angle=steering_angle,
-            acceleration=acceleration,
-            speed=predicted_speed(speed_mps if math.isfinite(speed_mps) else 0.0, acceleration),
-            expected_return=0.0,
-            collision_prob=1.0,
-            off_road_prob=1.0,
-            disagreement=0.0,
-            value=-math.inf,
-            solve_ms=(self._clock() - began) * 1e3,
-            samples=samples,
-            status=Status.FALLBACK,
-        )
-
-
-def predicted_speed(speed_mps: float, acceleration: Array) -> Array:
-    """Speed at the end of each step [..., H] in m/s, never below zero, driving `acceleration` [..., H] from there."""
-    speed = np.empty(acceleration.shape, np.float32)
-    now = np.full(acceleration.shape[:-1], max(0.0, speed_mps))
-    for step in range(acceleration.shape[-1]):
-        now = np.maximum(0.0, now + acceleration[..., step].astype(np.float64) * STEP_S)
-        speed[..., step] = now
-    return speed
+        return full_braking(before, self._search.horizon, speed_mps, self._clock() - began, samples)
 
 
 def _keep(shown: list[Candidates], actions: Array, scored: Scored) -> None:

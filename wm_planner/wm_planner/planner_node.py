@@ -19,7 +19,8 @@ from wm_msgs.srv import LoadModel
 from wm_planner.car_limits import car_limits, parse_limits, told
 from wm_planner.errors import PlannerError
 from wm_planner.path import plan_path
-from wm_planner.planner import SPEED, Planner, PlannerConfig, PlanResult, Status
+from wm_planner.plan_result import PlanResult, Status
+from wm_planner.planner import SPEED, Planner, PlannerConfig
 from wm_planner.planner_settings import SEARCHES, WEIGHTS, planner_config
 from wm_planner.rollouts import Rollouts, rollouts
 from wm_planner.solvers import SOLVERS

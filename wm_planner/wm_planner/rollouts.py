@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_planner.path import WHEELBASE_M, plan_path
-from wm_planner.planner import PlanResult, predicted_speed
+from wm_planner.plan_result import PlanResult, predicted_speed
 from wm_sim.action import to_physical
 from wm_sim.observation import STEP_S
 

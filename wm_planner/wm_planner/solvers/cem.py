@@ -48,7 +48,9 @@ class Cem:
         self._memory = Memory()
 
     def solve(self, problem: Problem) -> Solution:
-        return refine(problem, self.config, self._memory, self._basis, self._rng, self._refit)
+        return refine(
+            problem, self.config, self._memory, self._basis, self._rng, self._refit, wanted=self.config.elites
+        )
 
     def _refit(self, pool: Pool, mean: Array, std: Array, initial: Array) -> tuple[Array, Array, None]:
         """Mean and std of the elites, all alike, with momentum and a floor."""

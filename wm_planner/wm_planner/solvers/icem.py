@@ -57,8 +57,9 @@ class ICem:
         self._memory = Memory()
 
     def solve(self, problem: Problem) -> Solution:
+        config = self.config
         return refine(
-            problem, self.config, self._memory, self._basis, self._rng, self._refit, self.config.levels, self._kept
+            problem, config, self._memory, self._basis, self._rng, self._refit, config.levels, self._kept, config.elites
         )
 
     def _refit(self, pool: Pool, mean: Array, std: Array, initial: Array) -> tuple[Array, Array, Array]:

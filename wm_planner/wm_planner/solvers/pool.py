@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_planner.solvers.protocol import Problem, Scored, Solution
+from wm_planner.solvers.screening import Screening
 
 Array = NDArray[np.float32]
 
@@ -14,32 +15,47 @@ class Pool:
     """Evaluates candidates of one plan and hands back elites and, at the end, the best.
 
     Values and risks that are not finite rank last. `kept` elites stand beside the next iteration's candidates.
+    `wanted`: how many of the best are looked at, so that a screen may leave out what is not among them; None: all.
     """
 
-    def __init__(self, problem: Problem, chunk: int, kept: int = 0) -> None:
+    def __init__(self, problem: Problem, chunk: int, kept: int = 0, wanted: int | None = None) -> None:
         self._problem, self._chunk, self._kept = problem, chunk, kept
+        self._samples = 0
+        self._screening = Screening(problem.screen, _wanted(problem, wanted))
         self._all: list[tuple[Array, Scored]] = []
         self._actions: Array | None = None  # of these the next elites are chosen
         self._scored: Scored | None = None
         self._pieces = 1 if problem.verify is None else 2  # of work to come after a look at the deadline
 
-    def evaluate(self, actions: Array) -> bool:
-        """Score candidates chunk by chunk; False when the deadline cut them short. The first chunk is always scored."""
-        chunk = len(actions) if self._problem.deadline.unlimited else self._chunk
-        parts: list[Scored] = []
-        for start in range(0, len(actions), chunk):
-            if start and not self.time_left():
+    def evaluate(self, actions: Array, first: int = 0) -> bool:
+        """Score candidates chunk by chunk; False when the deadline cut them short. The first chunk is always scored.
+
+        With a screen the cheap ones come next to the `first`, and what cannot be `wanted` is left out.
+        """
+        screening = self._screening
+        order = screening.order(actions, first)
+        chunk = len(actions) if self._problem.deadline.unlimited and not screening.active else self._chunk
+        kept, parts = [] if self._scored is None else [self._scored], list[Scored]()
+        done, complete = 0, True
+        while done < len(actions) and not (parts and screening.settled([*kept, *parts])):
+            if parts and not self.time_left():
+                complete = False
                 break
-            parts.append(self._problem.score(actions[start : start + chunk]))
-        scored = _finite(_joined(parts))
-        done = len(scored.value)
-        self._all.append((actions[:done], scored))
+            parts.append(_finite(self._problem.score(actions[order[done : done + chunk]])))
+            screening.learn(parts[-1])
+            done += len(parts[-1].value)
+        scored = np.argsort(order[:done])  # back in their places: of equals the earlier one stays the better
+        self._add(actions[order[:done][scored]], _rows(_joined(parts), scored))
+        self._samples += len(actions) if complete else done
+        return complete
+
+    def _add(self, actions: Array, scored: Scored) -> None:
+        self._all.append((actions, scored))
         if self._actions is None or self._scored is None:
-            self._actions, self._scored = actions[:done], scored
+            self._actions, self._scored = actions, scored
         else:
-            self._actions = np.concatenate([self._actions, actions[:done]])
+            self._actions = np.concatenate([self._actions, actions])
             self._scored = _joined([self._scored, scored])
-        return done == len(actions)
 
     def time_left(self) -> bool:
         """Whether another chunk, and what is due after it, would be done by the deadline."""
@@ -81,7 +97,6 @@ class Pool:
             self._problem.watch(*self._all[-1])
         actions = np.concatenate([part for part, _ in self._all])
         scored = _joined([part for _, part in self._all])
-        samples = len(actions)
         if self._problem.verify is not None:
             order = preference(scored.value, scored.risk)[: VERIFIED - 1]
             order = np.append(order, int(np.argmin(scored.risk)))  # where the best are refused, the least risky remains
@@ -93,7 +108,7 @@ class Pool:
             float(scored.value[index]),
             float(scored.risk[index]),
             scored.detail[index].copy(),
-            samples=samples,
+            samples=self._samples,
             complete=complete,
         )
 
@@ -110,6 +125,11 @@ def verified_risk(problem: Problem, actions: Array, risk: Array) -> Array:
     further = problem.verify(actions)
     worst: Array = np.maximum(risk, np.where(np.isfinite(further), further, np.float32(np.inf)))
     return worst
+
+
+def _wanted(problem: Problem, wanted: int | None) -> int | None:
+    """So many, and those that will be verified."""
+    return wanted if wanted is None or problem.verify is None else max(wanted, VERIFIED)
 
 
 def _finite(scored: Scored) -> Scored:

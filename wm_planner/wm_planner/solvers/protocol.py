@@ -38,6 +38,20 @@ class Verify(Protocol):
     def __call__(self, actions: Array) -> Array: ...
 
 
+class Cost(Protocol):
+    """What sequences [N, H, 2] lose of their value for certain [N]: the score's value never lacks that part."""
+
+    def __call__(self, actions: Array) -> Array: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Screen:
+    """Lets a solver leave sequences out that cannot be among the best."""
+
+    cost: Cost
+    margin: float  # of value: what one may promise, its cost aside, beyond the best so far before it is left out
+
+
 @dataclass(frozen=True, eq=False)
 class Bounds:
     """What an action may be, and how far it may move from one step to the next, per action dimension."""
@@ -59,6 +73,7 @@ class Problem:
     deadline: Deadline = field(default_factory=Deadline)
     verify: Verify | None = None  # None: the score's own risk is all
     watch: Watch | None = None  # None: nobody looks on
+    screen: Screen | None = None  # None: every candidate is scored
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +84,7 @@ class Solution:
     value: float
     risk: float
     detail: Array  # [D]
-    samples: int  # candidates evaluated
+    samples: int  # candidates scored, or left out by the screen
     complete: bool  # False: the deadline cut the search
 
     @property

@@ -44,9 +44,10 @@ class RandomShooting:
         mean = starting_mean(self._memory, problem, config.horizon)  # [H, 2]
         drawn = self._rng.random((sum(config.candidates), config.knots, 2), dtype=np.float32)
         at_knots = bounds.low + (bounds.high - bounds.low) * drawn
-        pool = Pool(problem, config.chunk)
+        pool = Pool(problem, config.chunk, wanted=1)
+        looked_at = seeds(mean, self._memory, problem, BRAKING)
         problem.deadline.start()
-        complete = pool.evaluate(seeded(self._basis @ at_knots, seeds(mean, self._memory, problem, BRAKING), bounds))
+        complete = pool.evaluate(seeded(self._basis @ at_knots, looked_at, bounds), first=len(looked_at))
         best = pool.best(complete)
         self._memory.keep(best, best.actions)
         return best

@@ -36,22 +36,25 @@ def refine(
     refit: Refit,
     levels: Sequence[float] = BRAKING,
     kept: int = 0,
+    wanted: int | None = None,
 ) -> Solution:
     """The best of `config.candidates` drawn around a mean that `refit` moves after each iteration; memory is updated.
 
     `levels`: constant accelerations looked at first. `kept`: elites that stay in the pool for the next iteration.
+    `wanted`: how many of the best `refit` looks at; None: at all candidates.
     """
     mean = starting_mean(memory, problem, config.horizon)  # [H, 2]
     initial = std = initial_std(problem.bounds, config.horizon, config.steer_std, config.accel_std)  # [H, 2]
     looked_at = seeds(mean, memory, problem, levels)
-    pool, others = Pool(problem, config.chunk, kept), None
+    pool, others = Pool(problem, config.chunk, kept, wanted), None
     problem.deadline.start()
     complete = True
     for iteration, count in enumerate(config.candidates):
         if iteration and not pool.time_left():
             complete = False
             break
-        complete = pool.evaluate(seeded(around(mean, std, basis, count, rng), looked_at, problem.bounds))
+        candidates = seeded(around(mean, std, basis, count, rng), looked_at, problem.bounds)
+        complete = pool.evaluate(candidates, first=len(looked_at))
         mean, std, others = refit(pool, mean, std, initial)
         if not complete:
             break

@@ -48,7 +48,7 @@ def seeded(actions: Array, seeds: Array, bounds: Bounds) -> Array:
     """Candidates [N, H, 2] with seeds in the first places, all inside the bounds."""
     seeds = seeds[: len(actions)]
     actions[: len(seeds)] = seeds
-    return restrict(np.ascontiguousarray(actions), bounds)
+    return np.ascontiguousarray(restrict(actions, bounds))  # in this order: a step of noise lies in one piece
 
 
 def restrict(actions: Array, bounds: Bounds) -> Array:
