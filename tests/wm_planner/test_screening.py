@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wm_planner.objective import Objective, ObjectiveConfig
 from wm_planner.plan_result import Status
 from wm_planner.planner import Planner, PlannerConfig
-from wm_planner.solvers import Scored, Screen
+from wm_planner.solvers import ICemConfig, Scored, Screen, make_solver
 from wm_planner.solvers.deadline import Deadline
 
 HORIZON, CHUNK, SPREAD = 12, 64, 2.0
@@ -90,6 +90,13 @@ def test_full_braking_and_the_proposals_are_scored_first_however_dear(make, prob
     solved(make, problem, name, landscape, 0.0, proposals=proposal)
     first = landscape.asked[0]
     assert (first[:, :, 1] == -1.0).all(axis=1).any() and (first == proposal[0]).all(axis=(1, 2)).any()
+
+
+def test_more_seeds_than_candidates_are_no_mistake(problem):
+    config = ICemConfig(candidates=(CHUNK,), elites=CHUNK, keep=1.0)
+    solver, landscape = make_solver("icem", config, np.random.default_rng(0)), Landscape()
+    for _ in range(3):
+        assert solver.solve(problem(landscape, screen=Screen(landscape.cost, SPREAD))).finite
 
 
 def test_a_deadline_leaves_the_cheap_candidates_scored(make, problem):

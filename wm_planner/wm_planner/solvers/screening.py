@@ -33,10 +33,11 @@ class Screening:
 
     def order(self, actions: Array, first: int) -> NDArray[np.intp]:
         """How to score an iteration's candidates [N, H, 2]: the `first` in their places, then what costs least [N]."""
+        places = np.arange(len(actions))
         if self._screen is None:
-            return np.arange(len(actions))
+            return places
         cost = self._screen.cost(actions)
-        order = np.concatenate([np.arange(first), np.argsort(cost[first:], kind="stable") + first])
+        order = np.concatenate([places[:first], np.argsort(cost[first:], kind="stable") + first])
         self._left = cost[order]
         return order
 
