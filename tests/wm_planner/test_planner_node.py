@@ -69,6 +69,9 @@ def test_every_weight_is_a_parameter_that_describes_itself_and_may_change(node):
 
 def test_a_changed_weight_counts_from_the_next_plan_on(node, plan):
     assert plan(lateral=0.5)[0].samples == 256
+    assert change(node, screening_margin=math.inf).successful
+    node.engine.scored = 0
+    assert plan(lateral=0.5)[0].samples == node.engine.scored == 256
     assert change(node, search="full", objective__off_road_max=0.01).successful
     answer, _ = plan(lateral=0.5)
     assert answer.samples == 448
