@@ -164,8 +164,7 @@ def usable_engines(engines: Engines, horizon: int) -> tuple[list[str], list[str]
 
 def sweep(base: Search, usable: Sequence[str]) -> list[Search]:
     """One change at a time from the default, each on one thread and on two; the default itself drives."""
-    changed = [base]
-    changed += [replace(base, screened=False)]
+    changed = [base, replace(base, screened=False)]
     changed += [replace(base, engine=name) for name in usable if name != base.engine]
     changed += [replace(base, solver=name) for name in SOLVERS]
     changed += [replace(base, candidates=size) for size in SIZES]

@@ -44,8 +44,8 @@ class Pool:
             parts.append(_finite(self._problem.score(actions[order[done : done + chunk]])))
             screening.learn(parts[-1])
             done += len(parts[-1].value)
-        scored = np.argsort(order[:done])  # back in their places: of equals the earlier one stays the better
-        self._add(actions[order[:done][scored]], _rows(_joined(parts), scored))
+        back = np.argsort(order[:done])  # into their places: of equals the earlier one stays the better
+        self._add(actions[order[:done][back]], _rows(_joined(parts), back))
         self._samples += len(actions) if complete else done
         return complete
 

@@ -39,7 +39,7 @@ class Verify(Protocol):
 
 
 class Cost(Protocol):
-    """What sequences [N, H, 2] lose of their value for certain [N]: the score's value never lacks that part."""
+    """What sequences [N, H, 2] lose for certain [N]: known without a score, and already taken off the score's value."""
 
     def __call__(self, actions: Array) -> Array: ...
 

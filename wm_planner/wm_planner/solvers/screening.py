@@ -51,8 +51,7 @@ class Screening:
         """Whether no candidate that is left can come among the best of those scored, by the feasibility rule."""
         if self._screen is None:
             return False
-        value, risk = (np.concatenate([getattr(part, name) for part in scored]) for name in ("value", "risk"))
-        safe = value[risk <= 1.0]
+        safe = np.concatenate([part.value[part.risk <= 1.0] for part in scored])
         if len(safe) < self._wanted:
             return False  # risk ranks then, of which nothing is known before
         last = np.partition(safe, -self._wanted)[-self._wanted]
