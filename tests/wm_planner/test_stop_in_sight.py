@@ -73,6 +73,19 @@ def test_a_slow_car_may_steer_round_what_stands_in_its_lane(asked):
     assert along[-1] == 0.0 < along[STRAIGHT]
 
 
+def test_turning_away_from_the_policys_way_is_no_substitute_for_the_braking_asked_along_it(asked):
+    along, ahead = asked(3.0, speed_mps=4.0, left_m=-1.0), np.zeros((12, 2), np.float32)
+    found = BrakingAsked(along).at_least_along(ahead)
+    assert BrakingAsked(along).risk(physical(0.0, 0.6))[0] == 0.0
+    assert found.risk(physical(0.0, 0.6))[0] == found.risk(physical(0.0))[0] > 1.0
+
+
+def test_who_follows_a_policy_that_steers_clear_is_asked_for_nothing(asked):
+    along, left = asked(3.0, speed_mps=4.0, left_m=-1.0), np.tile(np.array([1.0, 0.0], np.float32), (12, 1))
+    found = BrakingAsked(along).at_least_along(left)
+    assert found.risk(physical(0.0, 0.6))[0] == 0.0 < found.risk(physical(0.0))[0]
+
+
 def test_a_fast_car_brakes_for_what_stands_on_the_road_wherever_it_steers(asked):
     assert asked(10.0, speed_mps=10.0).min() > 1.5
 
@@ -150,6 +163,16 @@ def gap_left(lane_engine, car, scan_of, box):
 def test_the_planner_stops_before_what_only_the_scan_sees(gap_left):
     assert gap_left() <= 0.0
     assert 0.0 < gap_left(stop_in_sight=True) < 10.0
+
+
+def test_it_brakes_on_the_policys_way_instead_of_swerving_into_what_looks_free(lane_engine, car, scan_of, box):
+    state = np.zeros(15, np.float32)
+    state[0], state[7:] = 5.0, STRAIGHT_ROUTE.ravel()
+    planner = Planner(lane_engine, PlannerConfig(stop_in_sight=True))
+    for gap_m in (6.0, 5.5, 5.0):
+        plan = planner.plan_from(car(speed=5.0), state, scan=scan_of([box(BUMPER_M + gap_m, -0.8)]))
+    assert plan.acceleration[0] < -3.0
+    assert np.abs(plan.steering_angle[:4]).mean() < 0.05
 
 
 def test_switched_on_while_driving_it_holds_from_the_next_plan_on(lane_engine, car, scan_of, box):

@@ -181,10 +181,11 @@ class Planner:
         bounds, lateral_per_rad = self._bounds(speed_mps, turning_radps, before, route_ahead)
         proposals = self._proposals(belief)
         bounds = self._clear(bounds, proposals, speed_mps, scan)
-        in_sight = None
+        policy, in_sight = next(iter(proposals), None), None
         if self.config.stop_in_sight and scan is not None:
             in_sight = self._path_ahead.asks(scan, speed_mps, turning_radps, before, route_ahead, scan_ns)
-        policy = next(iter(proposals), None)
+        if in_sight is not None and policy is not None:
+            in_sight = in_sight.at_least_along(policy)
         objective = Objective(
             self.engine, self.config.objective, belief, before, lateral_per_rad, STEP_S, policy, in_sight
         )

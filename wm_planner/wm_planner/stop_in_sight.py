@@ -33,11 +33,23 @@ class BrakingAsked:
 
     along_mps2: Floats
 
+    def at_least_along(self, policy: Array) -> "BrakingAsked":
+        """The same, but everywhere at least what is asked along the policy's own way [H, 2], in action units.
+
+        Steering clear of what is ahead is the policy's to propose, who has learned where the road is: a search that
+        may turn away from it instead of braking finds the verge.
+        """
+        return BrakingAsked(np.maximum(self.along_mps2, self._along(policy[:_STEPS, :1].mean(axis=0))))
+
     def risk(self, physical: Array) -> Array:
         """Braking asked over braking planned [N]: at most 1 where a plan can stop. physical [2, N, H]: rad, m/s²."""
         steering, acceleration = physical[..., :_STEPS].mean(axis=2)
-        asked = np.interp(steering / STEER_MAX_RAD, ANGLES, self.along_mps2)
+        asked = self._along(steering / STEER_MAX_RAD)
         return np.asarray(asked / np.maximum(-acceleration, _LATER_MPS2), np.float32)
+
+    def _along(self, steering: Array) -> Floats:
+        """Steering [N] in action units."""
+        return np.asarray(np.interp(steering, ANGLES, self.along_mps2))
 
 
 class PathAhead:
