@@ -62,7 +62,7 @@ class PlannerNode(StackNode):
         )
         self.declare(
             "stop_in_sight",
-            False,
+            True,
             "Accept only plans that can stop before what the scan shows, by the gate's measure.",
             read_only=False,
         )

@@ -22,7 +22,7 @@ WEIGHTS: tuple[Setting, ...] = (
 CHOICES: tuple[Setting, ...] = (
     Setting("solver", "icem", "How action sequences are searched; policy does not search.", None, tuple(SOLVERS)),
     Setting("search", "full", "Candidates: full is 256, 128, 64 in turn; half is 128, 64, 64.", None, tuple(SEARCHES)),
-    Setting("stop_in_sight", False, "Accept only plans that can stop before what the scan shows.", None, None),
+    Setting("stop_in_sight", True, "Accept only plans that can stop before what the scan shows.", None, None),
     Setting("braking_tail", False, "Accept only plans out of which the model sees a safe stop.", None, None),
 )
 _ALL = {item.name: item for item in (*CHOICES, *WEIGHTS)}
@@ -43,7 +43,7 @@ def planner_config(values: Mapping[str, Any]) -> PlannerConfig:
         solver=solver,
         search=solver_config(solver, SEARCHES[search], **_group(values, solver)),
         objective=ObjectiveConfig(**_group(values, "objective")),
-        stop_in_sight=bool(values.get("stop_in_sight", False)),
+        stop_in_sight=bool(values.get("stop_in_sight", True)),
         braking=braking if values.get("braking_tail") else None,
         **{item.name: values[item.name] for item in settings_of(PlannerConfig) if item.name in values},
     )
