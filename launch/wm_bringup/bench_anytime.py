@@ -60,6 +60,7 @@ class Moment:
 
     belief: np.ndarray  # [L]
     state: np.ndarray  # [15]
+    scan: np.ndarray  # [72] m
     is_reset: bool  # the first of a drive
     unhurried: PlanResult
 
@@ -114,8 +115,8 @@ def meet(engine: Engine, config: AnytimeBench) -> list[Moment]:
             planner.reset()
         embedding = engine.encode(frame.camera, scans.step(frame.scan), frame.state)
         belief, _ = engine.observe(belief, frame.state[PREVIOUS : PREVIOUS + 2], embedding)
-        plan = planner.plan_from(belief, frame.state)
-        moments.append(Moment(belief, frame.state.copy(), begins, plan))
+        plan = planner.plan_from(belief, frame.state, scan=frame.scan)
+        moments.append(Moment(belief, frame.state.copy(), frame.scan.copy(), begins, plan))
         frame = world.step(plan.actions[0])
     return moments
 
@@ -131,7 +132,7 @@ def judge(engine: Engine, config: AnytimeBench, moments: list[Moment], deadline_
     for moment in moments:
         if moment.is_reset:
             planner.reset()
-        plans.append(planner.plan_from(moment.belief, moment.state, 1e-3 * deadline_ms))
+        plans.append(planner.plan_from(moment.belief, moment.state, 1e-3 * deadline_ms, scan=moment.scan))
     unsafe = (Status.INFEASIBLE, Status.FALLBACK)
     safe = [
         (moment.unhurried, plan)

@@ -26,6 +26,7 @@ class Moment(NamedTuple):
 
     belief: Array  # [L]
     state: Array  # [15]
+    scan: Array  # [72] m
 
 
 class Contender(Protocol):
@@ -112,7 +113,7 @@ class SearchContender:
         self._planner.reset()
 
     def plan(self, moment: Moment) -> Array:
-        return self._planner.plan_from(moment.belief, moment.state).actions[0]
+        return self._planner.plan_from(moment.belief, moment.state, scan=moment.scan).actions[0]
 
 
 def plan_while_driving(
@@ -147,7 +148,7 @@ def plan_while_driving(
         for k in np.roll(np.arange(len(contenders)), -number).tolist():
             torch.set_num_threads(contenders[k].threads)
             began, used = time.perf_counter(), time.process_time()
-            planned = contenders[k].plan(Moment(belief, frame.state))
+            planned = contenders[k].plan(Moment(belief, frame.state, frame.scan))
             ended = time.perf_counter(), time.process_time()
             if number >= 0:
                 spent[k, :, number] = 1e3 * (ended[0] - began), 1e3 * (ended[1] - used)

@@ -48,7 +48,7 @@ class ScreeningContender:
 
     def plan(self, moment: Moment) -> Array:
         before = self._engine.imagined
-        actions = self._planner.plan_from(moment.belief, moment.state).actions
+        actions = self._planner.plan_from(moment.belief, moment.state, scan=moment.scan).actions
         self.plans.append(actions)
         self.imagined.append(self._engine.imagined - before)
         return actions[0]

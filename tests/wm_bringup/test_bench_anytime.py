@@ -11,6 +11,7 @@ from wm_planner.planner import Planner, PlannerConfig
 from wm_planner.solvers import ICemConfig
 
 HORIZON = 12
+CLEAR = np.full(72, 60.0, np.float32)  # a scan that shows nothing
 
 
 class Valley:
@@ -37,7 +38,8 @@ def moments() -> list[Moment]:
     for number, goal in enumerate(((0.02, 0.5), (-0.02, -0.5), (0.0, 0.3), (0.01, 0.0))):
         belief, state = np.float32([*goal, 1.0 if number == 3 else 0.0]), np.zeros(15, np.float32)
         state[0] = 5.0
-        found.append(Moment(belief, state, True, (planner.reset(), planner.plan_from(belief, state))[1]))
+        planner.reset()
+        found.append(Moment(belief, state, CLEAR, True, planner.plan_from(belief, state, scan=CLEAR)))
     return found
 
 

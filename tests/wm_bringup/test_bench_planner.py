@@ -24,6 +24,7 @@ from wm_dynamics.model_files import load_world_model
 from wm_planner.objective import Objective, ObjectiveConfig
 
 MODEL = Path(__file__).parents[2] / "models" / "default"
+CLEAR = np.full(72, 60.0, np.float32)  # a scan that shows nothing
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_an_installed_peer_plans_within_the_actions(peer: Peer, engine) -> None:
         pytest.skip(sentence)
     contender = peer.make(Imagination(MODEL), (40,) * peer.iterations, 1)
     contender.reset()
-    action = contender.plan(Moment(engine.initial_belief(), np.zeros(15, np.float32)))
+    action = contender.plan(Moment(engine.initial_belief(), np.zeros(15, np.float32), CLEAR))
     assert action.shape == (2,) and np.abs(action).max() <= 1.0 + 1e-6
 
 
@@ -119,7 +120,7 @@ def test_another_horizon_is_exported_for_the_run(tmp_path, engine) -> None:
     short = engines.get("onnxruntime", 1, 6)
     assert short.config.horizon == 6 and engines.get("onnxruntime", 1, 6) is short
     contender = SearchContender(Search(candidates=(64,), horizon=6), short)
-    action = contender.plan(Moment(engine.initial_belief(), np.zeros(15, np.float32)))
+    action = contender.plan(Moment(engine.initial_belief(), np.zeros(15, np.float32), CLEAR))
     assert action.shape == (2,) and np.isfinite(action).all()
 
 

@@ -69,15 +69,26 @@ def test_it_filters_with_the_action_that_status_reports(lane_engine, car):
     np.testing.assert_array_equal(seen[0][1], [0.25, -0.5])
 
 
-def test_the_gate_brakes_for_what_the_model_does_not_see(lane_engine, car):
-    agent, state = Agent(lane_engine), np.zeros(15, np.float32)
+def towards_what_the_model_does_not_see(agent, belief):
+    """The last action of four steps towards something that only the scan shows, 9 m ahead at last."""
+    state = np.zeros(15, np.float32)
     state[0] = state[6] = 10.0
-    actions = []
-    for gap in (12.0, 11.0, 10.0, 9.0):  # the belief knows nothing of it
+    for gap in (12.0, 11.0, 10.0, 9.0):
         scan = np.full(72, 60.0, np.float32)
         scan[35:37] = gap + 3.54 - 1.3
-        actions.append(agent.act({"camera": car(), "scan": scan, "state": state}))
-    assert actions[-1][1] < -0.8
+        action = agent.act({"camera": belief, "scan": scan, "state": state})
+    return action
+
+
+def test_the_planner_brakes_for_what_the_model_does_not_see(lane_engine, car):
+    agent = Agent(lane_engine)
+    assert towards_what_the_model_does_not_see(agent, car())[1] < -0.8
+    assert agent.last_decision.command.source is Source.PLAN
+
+
+def test_the_gate_brakes_for_it_where_the_planner_does_not(lane_engine, car):
+    agent = Agent(lane_engine, AgentConfig(planner=PlannerConfig(stop_in_sight=False)))
+    assert towards_what_the_model_does_not_see(agent, car())[1] < -0.8
     assert agent.last_decision.command.source is Source.SCAN_BRAKE
 
 

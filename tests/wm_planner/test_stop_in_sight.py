@@ -161,14 +161,14 @@ def gap_left(lane_engine, car, scan_of, box):
 
 
 def test_the_planner_stops_before_what_only_the_scan_sees(gap_left):
-    assert gap_left() <= 0.0
-    assert 0.0 < gap_left(stop_in_sight=True) < 10.0
+    assert gap_left(stop_in_sight=False) <= 0.0
+    assert 0.0 < gap_left() < 10.0
 
 
 def test_it_brakes_on_the_policys_way_instead_of_swerving_into_what_looks_free(lane_engine, car, scan_of, box):
     state = np.zeros(15, np.float32)
     state[0], state[7:] = 5.0, STRAIGHT_ROUTE.ravel()
-    planner = Planner(lane_engine, PlannerConfig(stop_in_sight=True))
+    planner = Planner(lane_engine, PlannerConfig())
     for gap_m in (6.0, 5.5, 5.0):
         plan = planner.plan_from(car(speed=5.0), state, scan=scan_of([box(BUMPER_M + gap_m, -0.8)]))
     assert plan.acceleration[0] < -3.0
@@ -178,8 +178,8 @@ def test_it_brakes_on_the_policys_way_instead_of_swerving_into_what_looks_free(l
 def test_switched_on_while_driving_it_holds_from_the_next_plan_on(lane_engine, car, scan_of, box):
     state = np.zeros(15, np.float32)
     state[0], state[7:] = 10.0, STRAIGHT_ROUTE.ravel()
-    planner, scan = Planner(lane_engine, PlannerConfig()), scan_of([box(BUMPER_M + 9.0, 0.0)])
+    planner, scan = Planner(lane_engine, PlannerConfig(stop_in_sight=False)), scan_of([box(BUMPER_M + 9.0, 0.0)])
     assert planner.plan_from(car(), state, scan=scan).acceleration[0] > -1.0
-    planner.reconfigure(PlannerConfig(stop_in_sight=True))
+    planner.reconfigure(PlannerConfig())
     assert planner.plan_from(car(), state, scan=scan).acceleration[0] < -4.0
     assert planner.plan_from(car(), state).acceleration[0] > -6.0  # without a scan the model is on its own
