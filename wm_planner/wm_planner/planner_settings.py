@@ -33,18 +33,18 @@ def planner_config(values: Mapping[str, Any]) -> PlannerConfig:
 
     Raises PlannerError for a value that does not fit, by itself or beside the others.
     """
-    solver, search = (values.get(item.name, item.default) for item in CHOICES[:2])
+    chosen = {item.name: values.get(item.name, item.default) for item in CHOICES}
     for item in CHOICES:
-        objection = item.objection(values.get(item.name, item.default))
+        objection = item.objection(chosen[item.name])
         if objection is not None:
             raise PlannerError(f"planner {item.name}: {objection}.")
-    braking = BrakingConfig(**_group(values, "braking"))
+    solver, braking = chosen["solver"], BrakingConfig(**_group(values, "braking"))
     return PlannerConfig(
         solver=solver,
-        search=solver_config(solver, SEARCHES[search], **_group(values, solver)),
+        search=solver_config(solver, SEARCHES[chosen["search"]], **_group(values, solver)),
         objective=ObjectiveConfig(**_group(values, "objective")),
-        stop_in_sight=bool(values.get("stop_in_sight", True)),
-        braking=braking if values.get("braking_tail") else None,
+        stop_in_sight=bool(chosen["stop_in_sight"]),
+        braking=braking if chosen["braking_tail"] else None,
         **{item.name: values[item.name] for item in settings_of(PlannerConfig) if item.name in values},
     )
 
