@@ -13,6 +13,7 @@ TESTS = (
     "gate_judge",
     "gate_path",
     "gate_route",
+    "gate_route_keeping",
     "gate_shape",
     "gate_sightings",
     "gate_target",

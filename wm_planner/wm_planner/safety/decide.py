@@ -1,7 +1,8 @@
 """The gate's decision: a pure function of what was heard, what is allowed and what was decided before.
 
-Order of a decision: notice time, judge plan, sensors and belief (judge.py), move the state, choose a target, watch the
-path (scan_check.py), shape (shape.py). What goes out is finite and inside the limits whatever came in.
+Order of a decision: notice time, judge plan, sensors and belief (judge.py), move the state, choose a target, without a
+plan along the route (route_keeping.py), watch the path (scan_check.py), shape (shape.py). What goes out is finite and
+inside the limits whatever came in.
 """
 
 import math
@@ -18,6 +19,7 @@ from wm_planner.safety.judge import (
 from wm_planner.safety.limits import Limits
 from wm_planner.safety.reasons import REFUSALS, Reason, Source, State
 from wm_planner.safety.route import off_route
+from wm_planner.safety.route_keeping import keep_route
 from wm_planner.safety.scan_check import watch_path
 from wm_planner.safety.shape import float32, shape
 from wm_planner.safety.types import Clock, Command, Decision, GateState, Inputs, PlanInput
@@ -71,6 +73,10 @@ def _decide(now: Clock, inputs: Inputs, limits: Limits, previous: GateState) -> 
     state = _next_state(memory, reasons, unplanned, limits)
 
     steering, acceleration, source = _target(state, reasons, age_s, memory, elapsed_s, limits)
+    if state is State.EMERGENCY and reasons & Reason.PLAN_LOST and not reasons & Reason.ODOM_STALE:
+        steering, memory = keep_route(inputs.route, memory, elapsed_s, limits)
+    elif memory.kept_beside_m is not None:
+        memory = replace(memory, kept_beside_m=None)
     held_back = state is State.ACTIVE and acceleration > (most := _speed_bound(memory, limits))
     if held_back:
         acceleration = most

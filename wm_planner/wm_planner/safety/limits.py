@@ -14,7 +14,7 @@ _PLACES = (
     "share/wm_bringup/params/limits.yaml",  # installed, one prefix for all packages
     "wm_bringup/share/wm_bringup/params/limits.yaml",  # installed, one prefix a package
 )
-_MEASURABLE_MPS = 3.0  # slower than this, yaw rate says little about the car
+MEASURABLE_MPS = 3.0  # slower than this, yaw rate says little about the car
 _TIGHTEST, _WIDEST = 0.6, 2.0  # how far the measured car may move the nominal steering bound
 
 
@@ -156,7 +156,7 @@ def steering_range(speed_mps: float, yaw_rate_radps: float, before_rad: float, l
     nominal one (wheelbase, steering gain and bias, understeer, banking); the nominal bound is moved by that.
     """
     nominal = steering_bound(speed_mps, limits)
-    if speed_mps < _MEASURABLE_MPS:
+    if speed_mps < MEASURABLE_MPS:
         return -nominal, nominal
     most = limits.lateral_acceleration_max_mps2
     lateral = min(max(speed_mps * yaw_rate_radps, -2.0 * most), 2.0 * most)

@@ -67,13 +67,43 @@ def bend_ahead(route: Route, x_m: float, y_m: float, ahead_m: float) -> float:
     """
     at, off_m = _beside(route, x_m, y_m)
     here = int(np.argmin(off_m))
-    left_m, there, reached = ahead_m, here, float(at[here])
+    there, reached = _further(route, here, float(at[here]), ahead_m)
+    along = route.along[here]
+    away = route.start[there] + reached * route.along[there] - route.start[here] - at[here] * along
+    return float(2.0 * (along[0] * away[1] - along[1] * away[0]) / max(away @ away, _STEP_MIN_M))
+
+
+def arc_beside(route: Route, pose: Pose, beside_m: float, ahead_m: float) -> float:
+    """Curvature in 1/m of the arc from a pose to the place `beside_m` left of the route, `ahead_m` further on.
+
+    Pure pursuit (Coulter 1992) of a line that runs beside the route.
+    """
+    x, y, yaw = pose
+    at, off_m = _beside(route, x, y)
+    here = int(np.argmin(off_m))
+    there, reached = _further(route, here, float(at[here]), ahead_m)
+    along = route.along[there]
+    left = np.array([-along[1], along[0]])
+    away = route.start[there] + reached * along + beside_m * left - np.array([x, y])
+    sideways = math.cos(yaw) * away[1] - math.sin(yaw) * away[0]
+    return float(2.0 * sideways / max(away @ away, _STEP_MIN_M))
+
+
+def left_of(route: Route, x_m: float, y_m: float) -> float:
+    """Metres from the route to a place, left of it positive."""
+    off_m = _beside(route, x_m, y_m)[1]
+    here = int(np.argmin(off_m))
+    along, away = route.along[here], np.array([x_m, y_m]) - route.start[here]
+    return math.copysign(float(off_m[here]), float(along[0] * away[1] - along[1] * away[0]))
+
+
+def _further(route: Route, here: int, reached_m: float, ahead_m: float) -> tuple[int, float]:
+    """The stretch that lies `ahead_m` along the route from `reached_m` on stretch `here`, and how far along it, m."""
+    there, reached, left_m = here, reached_m, ahead_m
     while there < len(route.length) - 1 and left_m > route.length[there] - reached:
         left_m -= float(route.length[there]) - reached
         there, reached = there + 1, 0.0
-    along = route.along[here]
-    away = route.start[there] + (reached + left_m) * route.along[there] - route.start[here] - at[here] * along
-    return float(2.0 * (along[0] * away[1] - along[1] * away[0]) / max(away @ away, _STEP_MIN_M))
+    return there, reached + left_m
 
 
 def off_route(route: Route | None, pose: Pose | None, speed_mps: float, yaw_rate_radps: float, limits: Limits) -> bool:

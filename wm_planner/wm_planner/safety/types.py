@@ -87,6 +87,7 @@ class GateState:
     speed_limit_mps: float | None = None  # the road's, last heard; None: not known
     surprised: int = 0  # decisions in a row above the surprise limit
     surprise_plan_seq: int | None = None
+    kept_beside_m: float | None = None  # left of the route: the line that is kept since the plan was lost
 
 
 @dataclass(frozen=True, eq=False)
