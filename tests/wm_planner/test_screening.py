@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from wm_planner.objective import Objective, ObjectiveConfig
 from wm_planner.plan_result import Status
 from wm_planner.planner import Planner, PlannerConfig
+from wm_planner.pull_away import ANGLES
 from wm_planner.solvers import ICemConfig, Scored, Screen, make_solver
 from wm_planner.solvers.deadline import Deadline
+from wm_planner.stop_in_sight import BrakingAsked
 
 HORIZON, CHUNK, SPREAD = 12, 64, 2.0
 STILL = np.zeros(2, np.float32)
@@ -76,6 +78,31 @@ def test_while_too_few_are_safe_every_candidate_is_scored_because_risk_ranks(mak
     landscape = Landscape(safe=lambda actions: np.zeros(len(actions), bool))
     assert not solved(make, problem, name, landscape, SPREAD).feasible
     assert landscape.scored == 448
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0], ids=["none", "some", "all"])
+def test_what_is_known_to_be_infeasible_is_left_to_the_last_and_the_plan_is_the_same(make, problem, name, share):
+    """`share` of what is done first with acceleration is known to be infeasible, the rest of it only once scored."""
+
+    def braking(actions):
+        return actions[:, 0, 1] <= 0.0
+
+    class Foreseen(Landscape):
+        def cost(self, actions):
+            known = ~braking(actions) & (actions[:, 0, 1] <= share)
+            return np.where(known, np.float32(np.inf), Landscape.cost(self, actions))
+
+        def __call__(self, actions):
+            scored = Landscape(safe=self.safe)(actions)
+            self.asked.append(actions.copy())
+            return scored
+
+    every, few = Foreseen(safe=braking), Foreseen(safe=braking)
+    wanted, answer = (solved(make, problem, name, it, margin) for it, margin in ((every, math.inf), (few, SPREAD)))
+    np.testing.assert_array_equal(answer.actions, wanted.actions)
+    assert answer.feasible
+    assert few.scored <= 384 < every.scored == 448
 
 
 def test_mppi_weighs_all_candidates_and_so_leaves_none_out(make, problem):
@@ -153,6 +180,16 @@ def test_the_certain_cost_is_what_value_lacks_of_the_model_s_promise(lane_engine
     lost = plain(actions).value - wishes(actions).value
     np.testing.assert_allclose(wishes.certain_cost(actions), lost, rtol=1e-4)
     assert (lost >= 0.0).all() and not plain.certain_cost(actions).any()
+
+
+def test_what_the_scan_rules_out_costs_infinitely(lane_engine, car):
+    actions = np.zeros((CHUNK, HORIZON, 2), np.float32)
+    actions[:, :, 1] = np.linspace(-1.0, 1.0, CHUNK)[:, None]
+    wants_three = BrakingAsked(np.full(len(ANGLES), 3.0))
+    objective = Objective(lane_engine, ObjectiveConfig(), car(), STILL, 30.0, 0.1, in_sight=wants_three)
+    ruled_out = objective(actions).risk > 1.0
+    assert 0 < np.count_nonzero(ruled_out) < CHUNK
+    np.testing.assert_array_equal(np.isinf(objective.certain_cost(actions)), ruled_out)
 
 
 def test_the_planner_imagines_fewer_candidates_for_the_same_plans(lane_engine, car):

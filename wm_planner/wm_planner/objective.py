@@ -137,8 +137,15 @@ class Objective:
         return Scored(value, risk, detail)
 
     def certain_cost(self, actions: Array) -> Array:
-        """What sequences [N, H, 2] lose of their value whatever the model says of them [N], never below 0."""
-        return self._certain_cost(_physical(actions))
+        """What sequences [N, H, 2] lose of their value whatever the model says of them [N], never below 0.
+
+        Infinite where what is in sight already makes them infeasible.
+        """
+        physical = _physical(actions)
+        cost = self._certain_cost(physical)
+        if self._in_sight is not None:
+            cost[self._in_sight.risk(physical) > 1.0] = np.inf
+        return cost
 
     def _certain_cost(self, physical: Array) -> Array:
         """Discomfort and departure from the policy [N]; physical [2, N, H]."""

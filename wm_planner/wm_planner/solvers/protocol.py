@@ -39,7 +39,10 @@ class Verify(Protocol):
 
 
 class Cost(Protocol):
-    """What sequences [N, H, 2] lose for certain [N]: known without a score, and already taken off the score's value."""
+    """What sequences [N, H, 2] lose for certain [N]: known without a score, and already taken off the score's value.
+
+    Infinite where the score's risk is sure to be above the limit.
+    """
 
     def __call__(self, actions: Array) -> Array: ...
 

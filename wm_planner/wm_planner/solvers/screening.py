@@ -45,7 +45,9 @@ class Screening:
         """What the next so many candidates have got."""
         if self._screen is not None:
             cost, self._left = np.split(self._left, [len(scored.value)])
-            self._best_promise = max(self._best_promise, float((scored.value + cost).max()))
+            hopeful = np.isfinite(cost)
+            promise = scored.value[hopeful] + cost[hopeful]
+            self._best_promise = max(self._best_promise, float(promise.max(initial=-np.inf)))
 
     def settled(self, scored: Sequence[Scored]) -> bool:
         """Whether no candidate that is left can come among the best of those scored, by the feasibility rule."""
