@@ -182,13 +182,14 @@ def test_the_certain_cost_is_what_value_lacks_of_the_model_s_promise(lane_engine
     assert (lost >= 0.0).all() and not plain.certain_cost(actions).any()
 
 
-def test_what_the_scan_rules_out_costs_infinitely(lane_engine, car):
+@pytest.mark.parametrize(("asked_mps2", "some"), [(0.0, False), (1.5, False), (1.6, True), (3.0, True)])
+def test_what_the_scan_rules_out_costs_infinitely(lane_engine, car, asked_mps2, some):
     actions = np.zeros((CHUNK, HORIZON, 2), np.float32)
     actions[:, :, 1] = np.linspace(-1.0, 1.0, CHUNK)[:, None]
-    wants_three = BrakingAsked(np.full(len(ANGLES), 3.0))
-    objective = Objective(lane_engine, ObjectiveConfig(), car(), STILL, 30.0, 0.1, in_sight=wants_three)
+    asked = BrakingAsked(np.full(len(ANGLES), asked_mps2))
+    objective = Objective(lane_engine, ObjectiveConfig(), car(), STILL, 30.0, 0.1, in_sight=asked)
     ruled_out = objective(actions).risk > 1.0
-    assert 0 < np.count_nonzero(ruled_out) < CHUNK
+    assert asked.binding == some == ruled_out.any() and not ruled_out.all()
     np.testing.assert_array_equal(np.isinf(objective.certain_cost(actions)), ruled_out)
 
 

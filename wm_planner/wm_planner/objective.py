@@ -143,7 +143,7 @@ class Objective:
         """
         physical = _physical(actions)
         cost = self._certain_cost(physical)
-        if self._in_sight is not None:
+        if self._in_sight is not None and self._in_sight.binding:
             cost[self._in_sight.risk(physical) > 1.0] = np.inf
         return cost
 

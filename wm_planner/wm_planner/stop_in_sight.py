@@ -33,6 +33,11 @@ class BrakingAsked:
 
     along_mps2: Floats
 
+    @property
+    def binding(self) -> bool:
+        """Whether it makes any way to drive infeasible."""
+        return bool(self.along_mps2.max() > _LATER_MPS2)
+
     def at_least_along(self, policy: Array) -> "BrakingAsked":
         """The same, but everywhere at least what is asked along the policy's own way [H, 2], in action units.
 
