@@ -117,14 +117,14 @@ def test_late_plans_and_their_status_are_counted_in_diagnostics(node, plan):
 
 def test_markers_show_plan_and_candidates_when_wanted_and_cost_nothing_else(node, plan):
     assert plan()[1] == []
-    assert change(node, markers_hz=5.0).successful
+    assert change(node, markers_hz=0.001).successful
     _, [message] = plan()
     clear, *lines = message.markers
     assert clear.action == Marker.DELETEALL
     assert {line.type for line in lines} == {Marker.LINE_STRIP}
     assert [sum(line.ns == name for line in lines) for name in ("return", "risk", "plan")] == [64, 64, 1]
     assert all(len(line.points) == 13 and line.header.frame_id == "base_link" for line in lines)
-    assert plan()[1] == []  # sooner than a fifth of a second
+    assert plan()[1] == []  # sooner than a thousand seconds
 
 
 def test_conformal_limits_without_measurements_are_said_to_be_the_fixed_ones(node, monkeypatch):
