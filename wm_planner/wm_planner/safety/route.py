@@ -65,11 +65,10 @@ def bend_ahead(route: Route, x_m: float, y_m: float, ahead_m: float) -> float:
 
     Only the route's own shape counts, so that a receiver that is metres off changes little.
     """
-    at, off_m = _beside(route, x_m, y_m)
-    here = int(np.argmin(off_m))
-    there, reached = _further(route, here, float(at[here]), ahead_m)
+    here, at, _ = _nearest(route, x_m, y_m)
+    there, reached = _further(route, here, at, ahead_m)
     along = route.along[here]
-    away = route.start[there] + reached * route.along[there] - route.start[here] - at[here] * along
+    away = route.start[there] + reached * route.along[there] - route.start[here] - at * along
     return float(2.0 * (along[0] * away[1] - along[1] * away[0]) / max(away @ away, _STEP_MIN_M))
 
 
@@ -79,9 +78,8 @@ def arc_beside(route: Route, pose: Pose, beside_m: float, ahead_m: float) -> flo
     Pure pursuit (Coulter 1992) of a line that runs beside the route.
     """
     x, y, yaw = pose
-    at, off_m = _beside(route, x, y)
-    here = int(np.argmin(off_m))
-    there, reached = _further(route, here, float(at[here]), ahead_m)
+    here, at, _ = _nearest(route, x, y)
+    there, reached = _further(route, here, at, ahead_m)
     along = route.along[there]
     left = np.array([-along[1], along[0]])
     away = route.start[there] + reached * along + beside_m * left - np.array([x, y])
@@ -91,10 +89,16 @@ def arc_beside(route: Route, pose: Pose, beside_m: float, ahead_m: float) -> flo
 
 def left_of(route: Route, x_m: float, y_m: float) -> float:
     """Metres from the route to a place, left of it positive."""
-    off_m = _beside(route, x_m, y_m)[1]
-    here = int(np.argmin(off_m))
+    here, _, off_m = _nearest(route, x_m, y_m)
     along, away = route.along[here], np.array([x_m, y_m]) - route.start[here]
-    return math.copysign(float(off_m[here]), float(along[0] * away[1] - along[1] * away[0]))
+    return math.copysign(off_m, float(along[0] * away[1] - along[1] * away[0]))
+
+
+def _nearest(route: Route, x_m: float, y_m: float) -> tuple[int, float, float]:
+    """The stretch nearest to a place, how far along it its nearest point lies, and how far from the place, m."""
+    at, off_m = _beside(route, x_m, y_m)
+    here = int(np.argmin(off_m))
+    return here, float(at[here]), float(off_m[here])
 
 
 def _further(route: Route, here: int, reached_m: float, ahead_m: float) -> tuple[int, float]:
