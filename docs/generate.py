@@ -232,16 +232,14 @@ def row_of(call: ast.Call, names: Names) -> str | None:
     given |= {word.arg: word.value for word in call.keywords if word.arg}
     if names.value_of(given.get("name")) is None:
         return None
-    bounds = names.value_of(given.get("range"))
-    choices = names.value_of(given.get("choices"))
+    default, bounds, choices = (names.value_of(given.get(key)) for key in ("default", "range", "choices"))
     allowed = ""
     if isinstance(bounds, tuple):
         allowed = f"{bounds[0]} to {bounds[1]}"
     elif isinstance(choices, tuple | list):
         allowed = ", ".join(f"`{choice}`" for choice in choices)
-    elif "range" in given or "choices" in given:
+    elif not isinstance(default, bool) and ("range" in given or "choices" in given):
         allowed = f"`{ast.unparse(given.get('range') or given['choices'])}`"
-    default = names.value_of(given["default"])
     shown = ast.unparse(given["default"]) if default is None else str(default) or "empty"
     return f"| `{names.value_of(given['name'])}` | `{shown}` | {allowed} | {names.value_of(given['description'])} |"
 

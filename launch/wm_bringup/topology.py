@@ -10,7 +10,7 @@ from typing import Any
 
 from wm_bringup.errors import BringupError
 
-UNHURRIED = {"deadline_s": 0.0, "search": "full"}  # lockstep waits for every plan, so each is searched in full
+UNHURRIED = {"deadline_s": 0.0}  # lockstep waits for every plan
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from wm_planner import planner_node
 from wm_planner.car_limits import car_limits, parse_limits
 from wm_planner.planner import SPEED
 from wm_planner.planner_node import PlannerNode
-from wm_planner.planner_settings import WEIGHTS
+from wm_planner.planner_settings import SETTINGS
 from wm_ros.convert import floats, scan_msg, to_stamp
 from wm_ros.errors import MessageError
 
@@ -60,21 +60,21 @@ def change(node, **values):
     )
 
 
-def test_every_weight_is_a_parameter_that_describes_itself_and_may_change(node):
-    for item in WEIGHTS:
+def test_every_setting_is_a_parameter_that_describes_itself_and_may_change(node):
+    for item in SETTINGS:
         descriptor = node.describe_parameter(item.name)
         assert descriptor.description == item.description and not descriptor.read_only
         assert node.get_parameter(item.name).value == item.default
 
 
 def test_a_changed_weight_counts_from_the_next_plan_on(node, plan):
-    assert plan(lateral=0.5)[0].samples == 256
+    assert plan(lateral=0.5)[0].samples == 448
     assert change(node, screening_margin=math.inf).successful
     node.engine.scored = 0
-    assert plan(lateral=0.5)[0].samples == node.engine.scored == 256
-    assert change(node, search="full", objective__off_road_max=0.01).successful
+    assert plan(lateral=0.5)[0].samples == node.engine.scored == 448
+    assert change(node, search="half", objective__off_road_max=0.01).successful
     answer, _ = plan(lateral=0.5)
-    assert answer.samples == 448
+    assert answer.samples == 256
     assert node.planner.config.objective.off_road_max == 0.01
     assert change(node, solver="policy").successful
     assert plan()[0].samples == 64
@@ -90,7 +90,7 @@ def test_a_changed_weight_counts_from_the_next_plan_on(node, plan):
         ({"objective__constraints": "none"}, ("constraints", "fixed, conformal, off")),
         ({"solver": "gradient"}, ("solver", "icem, cem, mppi, random, policy")),
         ({"icem__elites": 100}, ("elites 100", "64")),
-        ({"search": "full", "icem__knots": 13}, ("knots 13", "12")),
+        ({"search": "half", "icem__knots": 13}, ("knots 13", "12")),
         ({"deadline_s": -0.1}, ("deadline_s",)),
     ],
     ids=str,
@@ -101,7 +101,7 @@ def test_a_bad_value_is_refused_with_a_sentence_and_changes_nothing(node, plan, 
     assert not refused.successful
     assert all(word in refused.reason for word in words), refused.reason
     plan()
-    assert node.planner.config == before and node.get_parameter("search").value == "half"
+    assert node.planner.config == before and node.get_parameter("search").value == "full"
 
 
 def test_late_plans_and_their_status_are_counted_in_diagnostics(node, plan):
@@ -144,9 +144,9 @@ def test_plans_stay_within_the_limits_of_the_car_whatever_setting_changes(lane_e
         node.start()
         expected = car_limits({"wheelbase_m": 3.24, "lateral_acceleration_max_mps2": 8.0})
         assert node.planner.config.limits == expected
-        assert change(node, search="full").successful
+        assert change(node, search="half").successful
         node.planner.plan_from(car(), np.zeros(15, np.float32))
-        assert node.planner.config.limits == expected and node.planner.config.search.candidates == (256, 128, 64)
+        assert node.planner.config.limits == expected and node.planner.config.search.candidates == (128, 64, 64)
         assert parse_limits(node.health.facts["limits"]).keys() == {"wheelbase_m", "lateral_acceleration_max_mps2"}
     finally:
         node.stop()

@@ -11,7 +11,7 @@ from wm_planner.braking_tail import BrakingConfig
 from wm_planner.objective import ObjectiveConfig
 from wm_planner.plan_result import Status
 from wm_planner.planner import Planner, PlannerConfig
-from wm_planner.planner_settings import CHOICES, SEARCHES, WEIGHTS, parse_settings, planner_config
+from wm_planner.planner_settings import SEARCHES, SETTINGS, WEIGHTS, parse_settings, planner_config
 from wm_planner.solvers import SOLVERS, ICemConfig, MppiConfig
 
 STILL = np.zeros(2, np.float32)
@@ -20,7 +20,7 @@ STILL = np.zeros(2, np.float32)
 def test_every_number_of_the_objective_is_a_setting_that_says_its_meaning_and_range():
     names = {item.name for item in WEIGHTS}
     assert {f"objective.{item.name}" for item in fields(ObjectiveConfig)} <= names
-    for item in (*WEIGHTS, *CHOICES):
+    for item in SETTINGS:
         assert item.description.endswith(".") and len(item.description) > 20
         assert item.objection(item.default) is None
         assert item.range is None or item.range[0] < item.range[1]
@@ -28,7 +28,7 @@ def test_every_number_of_the_objective_is_a_setting_that_says_its_meaning_and_ra
 
 def test_no_values_mean_the_planner_s_own_defaults():
     assert planner_config({}) == PlannerConfig(search=ICemConfig())
-    every = {item.name: item.default for item in (*WEIGHTS, *CHOICES)}
+    every = {item.name: item.default for item in SETTINGS}
     assert planner_config(every) == planner_config({})
 
 
@@ -44,7 +44,7 @@ def test_values_reach_the_part_that_they_name():
 
 @pytest.mark.parametrize("item", WEIGHTS, ids=lambda item: item.name)
 def test_nothing_outside_its_range_and_nothing_of_another_kind_is_taken(item):
-    bad = ["x", None, True] if item.choices is None else ["x", None, 1.0]
+    bad = ["x", None, 1.0 if item.range is None else True]
     if item.range is not None:
         low, high = item.range
         bad += [low - 1, math.nan, *([] if math.isinf(high) else [high + 1, math.inf])]

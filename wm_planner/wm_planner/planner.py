@@ -64,7 +64,9 @@ class PlannerConfig:
         0.5,
         "Return that a candidate may promise beyond the best so far before it is left out unimagined; inf: none is.",
     )
-    stop_in_sight: bool = True  # accept only plans that can stop before what the scan shows
+    stop_in_sight: bool = setting(
+        True, "Accept only plans that can stop before what the scan shows, by the gate's measure."
+    )
     braking: BrakingConfig | None = None  # accept only plans out of which a stop is safe; None: do not ask
 
     def __post_init__(self) -> None:

@@ -21,9 +21,8 @@ from wm_planner.errors import PlannerError
 from wm_planner.path import plan_path
 from wm_planner.plan_result import PlanResult, Status
 from wm_planner.planner import SPEED, Planner, PlannerConfig
-from wm_planner.planner_settings import SEARCHES, WEIGHTS, planner_config
+from wm_planner.planner_settings import SETTINGS, planner_config
 from wm_planner.rollouts import Rollouts, rollouts
-from wm_planner.solvers import SOLVERS
 from wm_ros.convert import believed, floats, ndarray, path_msg, scan_array, to_ns
 from wm_ros.errors import MessageError
 from wm_ros.joiner import StampJoiner
@@ -46,32 +45,6 @@ class PlannerNode(StackNode):
         self.threads = self.declare("threads", 1, "CPU threads of the search.", range=(1, 64))
         self.seed = self.declare("seed", 0, "Seed of the search.", range=(0, 2**31 - 1))
         self.declared = self.declare("limits", "", "As safety_gate_node's, so that plans stay within them.")
-        self.declare(
-            "solver",
-            "icem",
-            "How action sequences are searched; policy does not search.",
-            choices=tuple(SOLVERS),
-            read_only=False,
-        )
-        self.declare(
-            "search",
-            "half",
-            "Candidates an iteration: full is 256, 128, 64; half is 128, 64, 64 and answers within the half step.",
-            choices=tuple(SEARCHES),
-            read_only=False,
-        )
-        self.declare(
-            "stop_in_sight",
-            True,
-            "Accept only plans that can stop before what the scan shows, by the gate's measure.",
-            read_only=False,
-        )
-        self.declare(
-            "braking_tail",
-            False,
-            "Accept only plans out of which the model sees a safe stop; one chunk of work more.",
-            read_only=False,
-        )
         self.declare("deadline_s", 0.07, "Wall time for one search, s; 0: none.", range=(0.0, 1.0), read_only=False)
         self.declare(
             "markers_hz",
@@ -80,7 +53,7 @@ class PlannerNode(StackNode):
             range=(0.0, 5.0),
             read_only=False,
         )
-        for item in WEIGHTS:
+        for item in SETTINGS:
             self.declare(
                 item.name, item.default, item.description, range=item.range, choices=item.choices, read_only=False
             )

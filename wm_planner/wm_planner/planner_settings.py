@@ -22,10 +22,16 @@ WEIGHTS: tuple[Setting, ...] = (
 CHOICES: tuple[Setting, ...] = (
     Setting("solver", "icem", "How action sequences are searched; policy does not search.", None, tuple(SOLVERS)),
     Setting("search", "full", "Candidates: full is 256, 128, 64 in turn; half is 128, 64, 64.", None, tuple(SEARCHES)),
-    Setting("stop_in_sight", True, "Accept only plans that can stop before what the scan shows.", None, None),
-    Setting("braking_tail", False, "Accept only plans out of which the model sees a safe stop.", None, None),
+    Setting(
+        "braking_tail",
+        False,
+        "Accept only plans out of which the model sees a safe stop; one chunk of work more.",
+        None,
+        None,
+    ),
 )
-_ALL = {item.name: item for item in (*CHOICES, *WEIGHTS)}
+SETTINGS = (*CHOICES, *WEIGHTS)
+_BY_NAME = {item.name: item for item in SETTINGS}
 
 
 def planner_config(values: Mapping[str, Any]) -> PlannerConfig:
@@ -43,7 +49,6 @@ def planner_config(values: Mapping[str, Any]) -> PlannerConfig:
         solver=solver,
         search=solver_config(solver, SEARCHES[chosen["search"]], **_group(values, solver)),
         objective=ObjectiveConfig(**_group(values, "objective")),
-        stop_in_sight=bool(chosen["stop_in_sight"]),
         braking=braking if chosen["braking_tail"] else None,
         **{item.name: values[item.name] for item in settings_of(PlannerConfig) if item.name in values},
     )
@@ -54,11 +59,11 @@ def parse_settings(words: Iterable[str]) -> dict[str, Any]:
     values = {}
     for word in words:
         name, _, text = word.partition("=")
-        if name not in _ALL:
-            near = get_close_matches(name, _ALL, 1)
+        if name not in _BY_NAME:
+            near = get_close_matches(name, _BY_NAME, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/parameters.md lists planner_node's."
             raise PlannerError(f"planner setting {name!r} is unknown; {hint}")
-        values[name] = _typed(_ALL[name], text)
+        values[name] = _typed(_BY_NAME[name], text)
     return values
 
 
