@@ -68,14 +68,15 @@ def _hear(inputs: Inputs, k: int) -> Inputs:
     scan[34:38] = gap_m
     scan[10:20] = 8.0
     steering = np.full(12, 0.02 * np.sin(0.03 * k), np.float32)
-    return replace(inputs, plan=PlanInput(k, -1, 0.1, steering, np.full(12, 0.3, np.float32)), scan=scan)
+    plan, pose = PlanInput(k, -1, 0.1, steering, np.full(12, 0.3, np.float32)), (50.0 + 0.2 * k % 1800.0, 0.4, 0.01)
+    return replace(inputs, plan=plan, scan=scan, pose=pose)
 
 
 def _measure(following: Next, config: GateBench) -> dict[str, Any]:
     """Microseconds of a decision: median, 99th percentile and worst over `repeats` rounds of `seconds`."""
     limits, memory = shipped_limits(), GateState()
     route = route_from(np.stack([np.arange(ROUTE_POINTS) * 2.0, np.zeros(ROUTE_POINTS)], axis=1))
-    inputs = _hear(Inputs(True, speed_mps=10.0, yaw_rate_radps=0.01, pose=(50.0, 0.4, 0.01), route=route), 0)
+    inputs = _hear(Inputs(True, speed_mps=10.0, yaw_rate_radps=0.01, route=route), 0)
     now, k, spent = 10**9, 0, []
     end = time.perf_counter() + config.seconds * config.repeats
     gc.collect()

@@ -6,7 +6,7 @@ A sighting is an arc at its range that spans its sector; it counts when a good p
 import numpy as np
 
 from wm_planner.safety.limits import Limits
-from wm_planner.safety.sightings import Bools, Floats, Sightings, sectors
+from wm_planner.safety.sightings import FAR_M, Bools, Floats, Sightings, sectors
 
 BESIDE_M = 0.5  # so far behind the bumper a thing still counts as ahead
 NEAR_M = 12.0  # up to here a sector is narrow enough to tell beside from before
@@ -21,15 +21,15 @@ def in_corridor(sightings: Sightings, age_s: float, curvatures: Floats, limits: 
     curvatures [K] 1/m; age_s: how long ago the scan was taken, ranges go on changing at their rates.
     """
     _, cosines, sines = sectors(sightings.size)
-    seen = sightings.hits > 0
-    ranges = np.where(seen, np.maximum(sightings.range_m + sightings.rate_mps * age_s, 0.0), 0.0)
-    x = limits.lidar_x_m + ranges * cosines  # [3, S]: right edge, centre, left edge of each arc
-    y = ranges * sines
+    seen = np.flatnonzero(sightings.hits > 0)  # [S'] all that is computed below
+    ranges = np.maximum(sightings.range_m[seen] + sightings.rate_mps[seen] * age_s, 0.0)
+    x = limits.lidar_x_m + ranges * cosines[:, seen]  # [3, S']: right edge, centre, left edge of each arc
+    y = ranges * sines[:, seen]
     bend = bend_of(curvatures)[:, None, None]  # [K, 1, 1]
-    lateral, along = along_arc(x, y, bend)  # [K, 3, S]
+    lateral, along = along_arc(x, y, bend)  # [K, 3, S']
     gap = along.min(axis=1) - limits.front_bumper_m
     # What is far ahead has time to come into the path by a path that is not quite this arc.
-    half = limits.half_width_m + limits.corridor_margin_m + limits.corridor_widening * np.maximum(gap, 0.0)  # [K, S]
+    half = limits.half_width_m + limits.corridor_margin_m + limits.corridor_widening * np.maximum(gap, 0.0)  # [K, S']
     # In a turn the front corner sweeps wider than the rear axle.
     radius = 1.0 / np.abs(bend[:, 0])  # [K, 1]
     outer = np.hypot(radius + half, limits.front_bumper_m) - radius
@@ -38,15 +38,19 @@ def in_corridor(sightings: Sightings, age_s: float, curvatures: Floats, limits: 
     low, high = np.minimum(lateral[:, 0], lateral[:, 2]), np.maximum(lateral[:, 0], lateral[:, 2])
     inside = np.clip(np.minimum(high, to_left) - np.maximum(low, -to_right), 0.0, None)  # m of the arc in the corridor
     part = inside / np.maximum(high - low, 1e-6)
-    ahead = seen & (gap > -BESIDE_M) & (bend[:, 0] * y[1] < 1.0)
+    ahead = (gap > -BESIDE_M) & (bend[:, 0] * y[1] < 1.0)
     counts = part >= np.where(gap <= NEAR_M, limits.corridor_overlap_near, limits.corridor_overlap)
     # A car dead ahead and far away sits on the border of two sectors and fills neither.
     partly = (part >= _SHARED_OVERLAP) & ahead
-    pair = partly[:, :-1] & partly[:, 1:] & (np.abs(ranges[:-1] - ranges[1:]) < _SHARED_RANGE_M)
+    neighbours = (np.diff(seen) == 1) & (np.abs(np.diff(ranges)) < _SHARED_RANGE_M)
+    pair = partly[:, :-1] & partly[:, 1:] & neighbours
     pair &= inside[:, :-1] + inside[:, 1:] >= half[:, :-1]
     counts[:, :-1] |= pair
     counts[:, 1:] |= pair
-    return counts & ahead, np.maximum(gap, 0.0)
+    shape = len(bend), len(sightings.hits)
+    counted, gap_m = np.zeros(shape, dtype=np.bool_), np.full(shape, FAR_M)
+    counted[:, seen], gap_m[:, seen] = counts & ahead, np.maximum(gap, 0.0)
+    return counted, gap_m
 
 
 def bend_of(curvature_1pm: Floats | float) -> Floats:

@@ -103,19 +103,24 @@ def crossing_braking(edges: Edges, age_s: float, curvature_1pm: float, speed_mps
     curvature_1pm: of the path; age_s: how long ago the scan was taken.
     """
     _, cosines, sines = sectors(edges.size)
-    lateral, along = along_arc(edges.places[..., 0], edges.places[..., 1], bend_of(curvature_1pm))
+    ahead = np.abs(np.arctan2(sines[1], cosines[1])) < _BEARING_MAX_RAD
+    known = np.flatnonzero(ahead & (edges.hits >= _HITS_MIN).any(axis=0))  # of the other sectors nothing is to be said
+    if not len(known):
+        return 0.0
+    places, ages_s, hits = edges.places[..., known, :], edges.ages_s[..., known], edges.hits[:, known]
+    lateral, along = along_arc(places[..., 0], places[..., 1], bend_of(curvature_1pm))
     lateral *= _OUTWARDS  # [1 + K, 3, 2, S]
     lows, highs = np.minimum(lateral[:, 0], lateral[:, 2]), np.maximum(lateral[:, 0], lateral[:, 2])  # [1 + K, 2, S]
     gaps = along.min(axis=1) - limits.front_bumper_m
     low, high, gap = lows[0], highs[0], gaps[0]  # [2, S]
-    ages = np.maximum(edges.ages_s, _AGE_MIN_S)
+    ages = np.maximum(ages_s, _AGE_MIN_S)
     least, most = (low - highs[1:] - _SLIP_M) / ages, (high - lows[1:]) / ages  # [K, 2, S]
     pace = np.maximum(0.5 * (least + most), 1e-3)
     half = limits.half_width_m + limits.crossing_margin_m
-    crosses = (edges.hits >= _HITS_MIN) & (edges.ages_s >= _AGE_MIN_S - 1e-9) & (least > _SURE_MPS)
+    crosses = (hits >= _HITS_MIN) & (ages_s >= _AGE_MIN_S - 1e-9) & (least > _SURE_MPS)
     crosses &= (pace <= limits.crossing_speed_max_mps) & (0.5 * (low + high) < -0.5 * half)
     crosses &= np.abs(gap - gaps[1:]) / ages < max(_ALONG_MPS, _ALONG_SHARE * speed_mps)
-    crosses &= (gap > _GAP_MIN_M) & (gap < _GAP_MAX_M) & (np.abs(np.arctan2(sines[1], cosines[1])) < _BEARING_MAX_RAD)
+    crosses &= (gap > _GAP_MIN_M) & (gap < _GAP_MAX_M)
     gap = np.maximum(gap - speed_mps * age_s, 0.0)
     enters_s = np.maximum(-half - high, 0.0) / np.minimum(most, pace / _DOUBT).clip(1e-3)
     leaves_s = (half - low) / np.maximum(least, pace * _DOUBT).clip(1e-3)

@@ -79,13 +79,15 @@ def judge_sensors(now: Clock, inputs: Inputs, limits: Limits, memory: GateState)
     stale = Reason.NONE
     measured = (inputs.speed_mps, inputs.yaw_rate_radps, inputs.steering_angle_rad)
     if inputs.status_stamp_ns is not None and all(map(_believed, measured, _STATUS_BELIEVED)):
-        speed = max(inputs.speed_mps, 0.0)
-        memory = replace(
-            memory, speed_mps=speed, yaw_rate_radps=inputs.yaw_rate_radps, status_ns=inputs.status_stamp_ns
-        )
         posted = inputs.speed_limit_mps
         known = posted is not None and math.isfinite(posted) and posted > 0.0
-        memory = replace(memory, speed_limit_mps=posted if known else None)
+        memory = replace(
+            memory,
+            speed_mps=max(inputs.speed_mps, 0.0),
+            yaw_rate_radps=inputs.yaw_rate_radps,
+            status_ns=inputs.status_stamp_ns,
+            speed_limit_mps=posted if known else None,
+        )
     if inputs.pose is None or _finite(inputs.pose):
         memory = replace(memory, pose=inputs.pose, odom_ns=inputs.odom_stamp_ns)
     if _stale(now, memory.status_ns, limits) or _stale(now, memory.odom_ns, limits):

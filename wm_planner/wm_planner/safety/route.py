@@ -6,6 +6,7 @@ car that is plainly elsewhere, it does not keep a lane.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,12 +53,13 @@ def distance_to(route: Route, x_m: float, y_m: float) -> float:
     return float(_beside(route, x_m, y_m)[1].min())
 
 
+@lru_cache(maxsize=4)  # a decision asks for a place twice, and decisions between two of the odometry for the same
 def _beside(route: Route, x_m: float, y_m: float) -> tuple[Floats, Floats]:
     """Of every stretch the point nearest to a place: how far along it, and how far from the place, m, [S] each."""
-    away = np.array([x_m, y_m]) - route.start  # [S, 2]
-    at = np.clip((away * route.along).sum(axis=1), route.first, route.last)
-    beside = away - at[:, None] * route.along
-    return at, np.hypot(beside[:, 0], beside[:, 1])
+    x, y = x_m - route.start[:, 0], y_m - route.start[:, 1]
+    along_x, along_y = route.along[:, 0], route.along[:, 1]
+    at = np.minimum(np.maximum(x * along_x + y * along_y, route.first), route.last)
+    return at, np.hypot(x - at * along_x, y - at * along_y)
 
 
 def bend_ahead(route: Route, x_m: float, y_m: float, ahead_m: float) -> float:
