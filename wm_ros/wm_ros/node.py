@@ -13,10 +13,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 
 from wm_ros.diagnostics import Health
 from wm_ros.errors import MessageError, WmRosError
 from wm_ros.parameters import Rule
+from wm_ros.qos_events import NOT_OF_PUBLISHER, NOT_OF_SUBSCRIPTION, QosEvents
 from wm_ros.topics import DIAGNOSTICS, Topic
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -38,6 +40,7 @@ class StackNode(LifecycleNode):
     """
 
     def __init__(self, name: str, **options: Any) -> None:
+        self._qos_events = QosEvents()  # first: rclpy's node makes publishers of its own
         super().__init__(name, **options)
         self.active = False
         self.health = Health(name)
@@ -116,7 +119,10 @@ class StackNode(LifecycleNode):
     def advertise(self, topic: Topic) -> LifecyclePublisher:
         """A publisher that is silent while the node is inactive."""
         flow = self.health.flow(f"out {topic.name}", topic.rate_hz)
-        publisher = self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
+        publisher = self.create_lifecycle_publisher(
+            topic.type, topic.name, topic.qos, event_callbacks=NOT_OF_PUBLISHER
+        )
+        self._qos_events.watch_publisher(publisher)
         send = publisher.publish
 
         def publish(message: Any) -> None:
@@ -145,6 +151,18 @@ class StackNode(LifecycleNode):
                     self.report_error(f"{topic.name}: message refused: {error}")
 
         return self.create_subscription(topic.type, topic.name, received, topic.reader_qos, raw=raw)
+
+    def create_publisher(self, *args: Any, **options: Any) -> Publisher:
+        """As rclpy's; who listens in a way that does not fit is noticed within a second."""
+        publisher = super().create_publisher(*args, **options, event_callbacks=NOT_OF_PUBLISHER)
+        self._qos_events.watch_publisher(publisher)
+        return publisher
+
+    def create_subscription(self, *args: Any, **options: Any) -> Any:
+        """As rclpy's; who publishes in a way that does not fit is noticed within a second."""
+        subscription = super().create_subscription(*args, **options, event_callbacks=NOT_OF_SUBSCRIPTION)
+        self._qos_events.watch_subscription(subscription)
+        return subscription
 
     def steady_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
         """A timer that goes on when ROS time stands still."""
@@ -202,6 +220,7 @@ class StackNode(LifecycleNode):
         participant then lives on beside the next one of the same process, and Fast DDS deadlocks when it ends one of
         several that deliver to each other inside a process.
         """
+        self._qos_events.destroy()
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()
 
@@ -276,6 +295,7 @@ class StackNode(LifecycleNode):
         if now_s >= self._diagnostics_due_s or not self.active:
             self._diagnostics_due_s = now_s + DIAGNOSTICS_PERIOD_S - WAITING_PERIOD_S / 2
             self._publish_diagnostics()
+            self._qos_events.check(self.context)
 
     def _publish_diagnostics(self) -> None:
         message = self.health.report(self._state_machine.current_state[1])
