@@ -1,6 +1,7 @@
 """A node for the tests: answers each plan with a belief of the same stamp; what it does wrong is a parameter."""
 
 import ctypes
+import gc
 
 import wm_ros.run
 from wm_msgs.msg import Belief, Plan
@@ -43,6 +44,7 @@ class Pinger(StackNode):
             answer = Belief(seq=self.next_seq(BELIEF), source_stamp=plan.source_stamp, surprise=self.gain * plan.dt)
             self.answers.publish(answer)
         if plan.status == Plan.STATUS_TIMEOUT:
+            print(f"{gc.get_freeze_count()} of {gc.get_freeze_count() + len(gc.get_objects())} put aside", flush=True)
             self.finish(3)
 
 

@@ -1,6 +1,7 @@
 """Nodes as processes: messages over the middleware, clean ends, one sentence for what is wrong."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -148,6 +149,14 @@ def test_a_node_that_finishes_chooses_its_exit_code(observer, pinger) -> None:
     questions = observer.create_publisher(Plan, PLAN.name, PLAN.qos)
     wait_for(observer, lambda: questions.publish(Plan(status=Plan.STATUS_TIMEOUT)) or process.poll() is not None)
     assert process.returncode == 3
+
+
+def test_what_a_node_made_at_start_is_never_gone_through_again_for_garbage(observer, pinger) -> None:
+    process = pinger()
+    questions = observer.create_publisher(Plan, PLAN.name, PLAN.qos)
+    wait_for(observer, lambda: questions.publish(Plan(status=Plan.STATUS_TIMEOUT)) or process.poll() is not None)
+    aside, of = map(int, re.search(r"(\d+) of (\d+) put aside", process.stdout.read()).groups())
+    assert aside > 0.9 * of > 10_000
 
 
 def test_diagnostics_tell_state_rates_latency_and_lost_messages(observer, pinger) -> None:

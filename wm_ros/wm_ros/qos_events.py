@@ -39,6 +39,8 @@ class QosEvents:
 
     def check(self, context: Context) -> None:
         """Warn of what has joined since the last time. Never waits."""
+        if not self._handlers:
+            return
         with context.handle:
             looked_at = rclpy_implementation.WaitSet(0, 0, 0, 0, 0, len(self._handlers), context.handle)
             looked_at.clear_entities()
