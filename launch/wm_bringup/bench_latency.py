@@ -22,7 +22,6 @@ from wm_bringup.paths import MODEL, find_model, stack_parameters
 
 CHAIN = ("camera", "observation", "belief", "plan", "control_cmd")
 FRAME_HZ = 10.0  # of simulated time
-PLAN_SHARE = 0.7  # of the period, what a plan may take: planner_node's own deadline at 10 Hz
 RECORDED = "frames.json"
 LIMITS = {  # figure: greatest value
     "camera to control, p99 ms": 60.0,
@@ -99,10 +98,8 @@ def _drive(config: LatencyBench, folder: Path, domain: int) -> dict[str, Any]:
 
     setup = Setup(scenario=config.scenario, seed=config.seed, model=str(find_model(config.model)),
                   speed=config.rate / FRAME_HZ, bag=str(folder / "bag") if config.record else "")  # fmt: skip
-    own: dict[str, dict[str, Any]] = {"sim_node": {"when_done": "again"}}
-    if config.rate > FRAME_HZ:
-        own["planner_node"] = {"deadline_s": PLAN_SHARE / config.rate}
-    processes = [replace(it, parameters=it.parameters | own.get(it.name, {})) for it in topology(setup)]
+    simulator, *others = topology(setup)
+    processes = [replace(simulator, parameters=simulator.parameters | {"when_done": "again"}), *others]
     watcher = {"out": str(folder / RECORDED), "seconds": config.seconds}
     processes.append(Process("wm_bringup", "bench_latency_node", watcher))
     chosen = folder / "parameters.yaml"

@@ -74,6 +74,7 @@ def examine(config: DoctorConfig) -> list[Row]:
         ("middleware", lambda: middleware(config.domain_id)),
         ("model", lambda: model(config.model)),
         ("engines", engines),
+        ("scheduling", scheduling),
         ("disk", disk),
     ]
     rows = []
@@ -197,6 +198,16 @@ def engines() -> list[Row]:
         found = "absent; not needed without an NVIDIA GPU"
     rows.append(Row("engine tensorrt", "ok", found))
     return rows
+
+
+def scheduling() -> list[Row]:
+    """Whether the nodes may go before other processes."""
+    from wm_ros.scheduling import permits_realtime
+
+    if permits_realtime():
+        return [Row("scheduling", "ok", "SCHED_FIFO is permitted: the nodes keep their periods on a busy machine")]
+    remedy = "For shorter and steadier answers let this user have `rtprio 20` in /etc/security/limits.conf."
+    return [Row("scheduling", "warn", "SCHED_FIFO is not permitted: other processes delay the nodes", remedy)]
 
 
 def disk() -> list[Row]:

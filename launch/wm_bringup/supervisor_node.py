@@ -55,7 +55,7 @@ class SupervisorNode(StackNode):
         self.monitor = TopicMonitor(self, self.mode == "lockstep")
         self.subscribe(DIAGNOSTICS, self.on_diagnostics)
         self.clients_ = {name: self.create_client(ChangeState, f"{name}/change_state") for name in self.nodes}
-        self.health.facts = {"mode": self.mode}
+        self.health.facts["mode"] = self.mode
         self.steady_timer(LOOK_S, self.look)
 
     # Bringing up.

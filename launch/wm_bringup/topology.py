@@ -9,8 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wm_bringup.errors import BringupError
+from wm_sim.observation import STEP_S
 
-UNHURRIED = {"deadline_s": 0.0}  # lockstep waits for every plan
+# Lockstep waits for every plan, and nobody has to answer before somebody else's work.
+ORDINARY = {"realtime_priority": 0}
+UNHURRIED = {"deadline_s": 0.0}
+PLAN_SHARE = 0.5  # of a frame's wall time, where that is short: encoder, filter, gate and topics need the rest
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,11 @@ def topology(setup: Setup) -> tuple[Process, ...]:
         ),
         Process("wm_perception", "perception_node", model),
         Process("wm_dynamics", "dynamics_node", model),
-        Process("wm_planner", "planner_node", model | limits | (UNHURRIED if setup.mode == "lockstep" else {})),
+        Process("wm_planner", "planner_node", model | limits | time_to_plan(setup)),
         Process("wm_planner", "safety_gate_node", {"mode": setup.mode} | limits),
     ]
+    if setup.mode == "lockstep":
+        processes = [replace(process, parameters=process.parameters | ORDINARY) for process in processes]
     if setup.bag:
         given = {"out": setup.bag} | ({"when_exists": "number"} if setup.supervise else {})
         processes.append(Process("wm_training", "recorder_node", given, ends_last=True))
@@ -103,6 +109,13 @@ def topology(setup: Setup) -> tuple[Process, ...]:
             )
         )
     return tuple(processes)
+
+
+def time_to_plan(setup: Setup) -> dict[str, float]:
+    """The planner's deadline where frames do not come at 10 Hz of wall time, for which the parameter file has it."""
+    if setup.mode == "lockstep":
+        return UNHURRIED
+    return {"deadline_s": PLAN_SHARE * STEP_S / setup.speed} if setup.speed > 1.0 else {}
 
 
 def declared_limits(sim: str) -> dict[str, str]:
@@ -135,7 +148,7 @@ class Through:
 
 def replay_topology(through: Through) -> tuple[Process, ...]:
     """From camera to plan, no car: the processes that a drive's sensors are replayed through."""
-    model = {"model": through.model}
+    model = {"model": through.model} | ORDINARY
     planner = model | declared_limits(through.sim) | UNHURRIED | {"search": through.search}
     given = {name: getattr(through, name) for name in ("bag", "compare", "tolerance", "json", "frames")}
     return (

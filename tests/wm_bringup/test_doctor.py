@@ -7,6 +7,7 @@ import pytest
 from wm_bringup import doctor
 from wm_bringup.doctor import DoctorConfig, Row
 from wm_bringup.domain import lock_domain
+from wm_ros import scheduling
 
 
 def test_a_missing_model_is_a_failure_with_a_remedy(tmp_path: Path) -> None:
@@ -37,6 +38,14 @@ def test_a_middleware_that_is_not_there_fails_with_a_remedy(monkeypatch) -> None
     (row,) = doctor.middleware(None)
     assert row.level == "fail"
     assert row.remedy
+
+
+@pytest.mark.parametrize(("permitted", "level"), [(True, "ok"), (False, "warn")])
+def test_who_may_not_schedule_in_real_time_is_told_how(monkeypatch, permitted: bool, level: str) -> None:
+    monkeypatch.setattr(scheduling, "permits_realtime", lambda: permitted)
+    (row,) = doctor.scheduling()
+    assert row.level == level
+    assert ("limits.conf" in row.remedy) == (not permitted)
 
 
 def test_a_check_that_breaks_is_a_failed_row_and_the_others_go_on(monkeypatch) -> None:

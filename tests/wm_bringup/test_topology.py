@@ -106,6 +106,24 @@ def test_lockstep_waits_for_every_plan() -> None:
     assert "deadline_s" not in {process.name: process.parameters for process in topology(Setup())}["planner_node"]
 
 
+def test_plans_take_at_most_half_of_the_time_between_frames_that_come_faster_than_10_hz() -> None:
+    at = {speed: topology(Setup(speed=speed))[3].parameters.get("deadline_s") for speed in (0.5, 1.0, 2.0, 4.0)}
+    assert at == {0.5: None, 1.0: None, 2.0: 0.025, 4.0: 0.0125}
+
+
+def test_who_is_waited_for_asks_for_realtime_scheduling_where_time_does_not_wait() -> None:
+    def asked(processes) -> dict[str, int]:
+        return {it.name: it.parameters["realtime_priority"] for it in processes if "realtime_priority" in it.parameters}
+
+    shipped = yaml.safe_load(stack_parameters().read_text())
+    priorities = {name: shipped[f"/**/{name}"]["ros__parameters"]["realtime_priority"] for name in DRIVING}
+    assert priorities["safety_gate_node"] == max(priorities.values())  # whatever else happens, the gate decides
+    assert priorities["planner_node"] == min(priorities.values()) > 0  # it takes longest
+    assert asked(topology(Setup(bag="bag", report="out"))) == {}
+    assert asked(topology(Setup(bag="bag", report="out", mode="lockstep"))) == dict.fromkeys(DRIVING, 0)
+    assert set(asked(replay_topology(Through("bag"))).values()) == {0}
+
+
 @pytest.mark.parametrize("sim", known_simulators())
 def test_gate_and_planner_start_with_the_limits_of_the_simulator_that_drives(launch, tmp_path: Path, sim: str) -> None:
     declared = find_simulator(sim).declaration.limits

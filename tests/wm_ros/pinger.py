@@ -17,6 +17,7 @@ class Pinger(StackNode):
         super().__init__("pinger")
         self.gain = self.declare("gain", 2.0, "Gain of the answer.", range=(0.0, 10.0))
         self.fault = self.declare("fault", "none", "Fault.", choices=FAULTS)
+        self.declare_priority(5)
 
     def configure(self) -> None:
         if self.fault == "configure":

@@ -118,6 +118,27 @@ def test_a_whole_number_is_taken_for_a_float_parameter(observer, pinger) -> None
     assert ask_until_answered(observer, Plan(dt=0.5))[0].surprise == 2.0
 
 
+@pytest.mark.parametrize("priority", [5, 0])
+def test_an_active_node_is_scheduled_as_its_parameter_asks_and_as_its_diagnostics_say(
+    observer, pinger, priority: int
+) -> None:
+    process = pinger(f"realtime_priority:={priority}", "autostart:=true")
+    said: dict[str, str] = {}
+
+    def hear(message: DiagnosticArray) -> None:
+        for status in message.status:
+            if (status.name, status.message) == ("pinger", "active"):
+                said.update({item.key: item.value for item in status.values})
+
+    observer.create_subscription(DiagnosticArray, DIAGNOSTICS.name, hear, DIAGNOSTICS.reader_qos)
+    wait_for(observer, lambda: said)
+    threads = [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
+    found = {(os.sched_getscheduler(it), os.sched_getparam(it).sched_priority) for it in threads}
+    permitted = priority and said["scheduling"] == f"SCHED_FIFO {priority}"
+    assert found == ({(os.SCHED_FIFO, priority)} if permitted else {(os.SCHED_OTHER, 0)})
+    assert permitted or said["scheduling"].startswith("ordinary")
+
+
 def test_an_error_of_ours_in_a_callback_ends_the_process_with_its_sentence_after_cleaning_up(observer, pinger) -> None:
     process = pinger("fault:=callback")
     questions = observer.create_publisher(Plan, PLAN.name, PLAN.qos)

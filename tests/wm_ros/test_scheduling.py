@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from wm_ros import scheduling
+from wm_ros.scheduling import permits_realtime
 
 LOOK = """
 import os, sys, threading
@@ -32,6 +33,19 @@ def test_every_thread_is_scheduled_as_the_words_say():
     said, threads = look(20)
     assert threads == ("3 FIFO" if said == "SCHED_FIFO 20" else "3 OTHER")
     assert said == "SCHED_FIFO 20" or said.startswith("ordinary: ")
+
+
+def test_whether_it_is_permitted_is_known_without_taking_it():
+    assert permits_realtime() == (look(20)[0] == "SCHED_FIFO 20")
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_what_is_not_permitted_is_known_too(monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert not permits_realtime()
 
 
 def test_priority_0_changes_nothing():

@@ -29,6 +29,7 @@ class DynamicsNode(StackNode):
         self.model = self.declare("model", "models/default", "Folder of the model that filters.")
         self.engine_name = self.declare("engine", "onnxruntime", "What runs the model.", choices=tuple(ENGINES))
         self.threads = self.declare("threads", 1, "CPU threads of the engine.", range=(1, 64))
+        self.declare_priority(18)
         self.dream_hz = self.declare("dream_hz", 0.0, "Rate of dream/image, Hz; 0 publishes none.", range=(0.0, 5.0))
 
     def configure(self) -> None:

@@ -27,6 +27,7 @@ class PerceptionNode(StackNode):
         super().__init__("perception_node")
         self.model = self.declare("model", "models/default", "Folder of the model whose encoder runs.")
         self.threads = self.declare("threads", 1, "CPU threads of the encoder.", range=(1, 64))
+        self.declare_priority(17)
 
     def configure(self) -> None:
         self.encoder = EncoderSession(self.model, self.threads)

@@ -43,6 +43,7 @@ class PlannerNode(StackNode):
         self.model = self.declare("model", "models/default", "Folder of the model that imagines.")
         self.engine_name = self.declare("engine", "onnxruntime", "What runs the model.", choices=tuple(ENGINES))
         self.threads = self.declare("threads", 1, "CPU threads of the search.", range=(1, 64))
+        self.declare_priority(15)
         self.seed = self.declare("seed", 0, "Seed of the search.", range=(0, 2**31 - 1))
         self.declared = self.declare("limits", "", "As safety_gate_node's, so that plans stay within them.")
         self.declare("deadline_s", 0.07, "Wall time for one search, s; 0: none.", range=(0.0, 1.0), read_only=False)

@@ -26,7 +26,6 @@ from wm_ros.joiner import StampJoiner
 from wm_ros.node import StackNode, publishers
 from wm_ros.roll_call import RollCall
 from wm_ros.run import run
-from wm_ros.scheduling import prefer_realtime
 from wm_ros.topics import BELIEF, CONTROL, DIAGNOSTICS, ODOM, PLAN, ROUTE, SAFETY, SCAN, STATUS
 
 
@@ -47,18 +46,13 @@ class SafetyGateNode(StackNode):
             "Surprise beyond which the model is lost, nats; 0: do not watch.",
             range=(0.0, 1e6),
         )
-        self.realtime_priority = self.declare(
-            "realtime_priority",
-            20,
-            "SCHED_FIFO priority, so that the gate keeps its period on a busy machine; 0, or not permitted: ordinary.",
-            range=(0, 99),
-        )
+        self.declare_priority(20)
 
     def configure(self) -> None:
         self.limits = car_limits(parse_limits(self.declared), self.limits_file)
         if self.surprise_max_nats > 0.0:
             self.limits = replace(self.limits, surprise_max_nats=self.surprise_max_nats)
-        self.health.facts = {"scheduling": prefer_realtime(self.realtime_priority), "limits": told(self.limits)}
+        self.health.facts["limits"] = told(self.limits)
         self.inputs = Inputs(engaged=False)
         self.memory = GateState()
         self.shown: tuple[State, int] | None = None

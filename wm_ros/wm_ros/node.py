@@ -47,6 +47,8 @@ class StackNode(LifecycleNode):
         self.exit_code = 0
         self.drains = False  # whether it takes what has arrived before it ends
         self.on_finish: Callable[[], None] | None = None  # set by `run`
+        self.schedule: Callable[[int], str] | None = None  # set by `run`, whose process is this node's own
+        self.realtime_priority = 0
         self.live: dict[str, Any] = {}  # parameters that may change while the node works, with their values
         self._rules: dict[str, Rule] = {}
         self._seqs: dict[str, int] = {}
@@ -115,6 +117,11 @@ class StackNode(LifecycleNode):
         if not read_only:
             self.live[name] = value
         return value
+
+    def declare_priority(self, default: int) -> None:
+        """Declare `realtime_priority`, for a node whose answers are waited for; it holds once the node is active."""
+        meaning = "SCHED_FIFO priority from the first activation on; 0, or not permitted: ordinary scheduling."
+        self.realtime_priority = self.declare("realtime_priority", default, meaning, range=(0, 99))
 
     def advertise(self, topic: Topic) -> LifecyclePublisher:
         """A publisher that is silent while the node is inactive."""
@@ -237,6 +244,8 @@ class StackNode(LifecycleNode):
         if result != TransitionCallbackReturn.SUCCESS:
             self.active = False
             super().on_deactivate(state)
+        elif self.schedule is not None:
+            self.health.facts["scheduling"] = self.schedule(self.realtime_priority)
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -19,6 +19,7 @@ from rclpy.task import Future
 
 from wm_ros.exit_codes import EXIT_CONFIG, EXIT_FAILED
 from wm_ros.node import StackNode
+from wm_ros.scheduling import prefer_realtime
 
 DRAIN_S, QUIET_S = 3.0, 0.05
 LEAVE_S = 8.0  # to leave the middleware; takes far below a second unless something in there hangs
@@ -105,7 +106,7 @@ def run(node_class: Callable[[], StackNode], args: list[str] | None = None) -> N
         executor = SingleThreadedExecutor()
         try:
             node = node_class()
-            node.on_finish = stop
+            node.on_finish, node.schedule = stop, prefer_realtime
             executor.add_node(node)
             node.start()
             refused = EXIT_FAILED

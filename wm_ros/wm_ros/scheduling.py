@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 ORDINARY = "ordinary"
+
+
+def permits_realtime() -> bool:
+    """Whether this user may have SCHED_FIFO; tried in a thread that ends at once."""
+    permitted = []
+
+    def attempt() -> None:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # 0: the calling thread
+            permitted.append(True)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return bool(permitted)
 
 
 def prefer_realtime(priority: int) -> str:

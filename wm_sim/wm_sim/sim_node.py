@@ -69,6 +69,7 @@ class SimNode(StackNode):
         self.repeat_s = declare(
             "repeat_s", 1.0, "Lockstep: send the frame again after so long unanswered, s (wall).", range=(0.1, 60.0)
         )
+        self.declare_priority(16)
         self.when_done = declare(
             "when_done",
             "wait",
@@ -124,7 +125,7 @@ class SimNode(StackNode):
         if self.session.stage is Stage.DRIVING:
             self.ticks += 1
             self.missed += behind
-        self.health.facts = {"ticks": str(self.ticks), "missed_ticks": str(self.missed)}
+        self.health.facts |= {"ticks": str(self.ticks), "missed_ticks": str(self.missed)}
         with self.measure("tick"):
             watched, frame = self.session.watchdog, self.session.tick()
         self.clock.publish(Clock(clock=to_stamp(self.session.clock_ns)))

@@ -62,7 +62,7 @@ class RecorderNode(StackNode):
         out = Path(self.out).expanduser()
         self.recording = Recording(free_name(out) if self.when_exists == "number" else out, specs, names, config)
         self.unheard = {topic.name for topic in FRAME if topic in self.chosen}
-        self.health.facts = {"waits_for": ", ".join(sorted(self.unheard))}
+        self.health.facts |= {"waits_for": ", ".join(sorted(self.unheard))}
         self.steady_timer(TICK_S, self.on_tick)
         for topic in self.chosen:
             self.hear(topic)
@@ -95,7 +95,7 @@ class RecorderNode(StackNode):
         flow.missed = self.recording.drops[topic.name].dropped
 
     def on_tick(self) -> None:
-        self.health.facts = {"waits_for": ", ".join(self.waits_for())}
+        self.health.facts |= {"waits_for": ", ".join(self.waits_for())}
         if self.recording is None:
             return
         try:
